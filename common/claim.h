@@ -1,0 +1,61 @@
+/*
+ * claim -- the three signed statements: whose job it is, who may lead it, how a slice ended.
+ *
+ *     owner: Ed25519 by the owner key over "preon-owner-1\0" ‖ job
+ *     grant: Ed25519 by the owner key over "preon-grant-1\0" ‖ job ‖ run ‖ u32 serial ‖ u64 expiry
+ * ‖ u8 count ‖ ranked peer IDs vote:  Ed25519 by the worker's peer key over T("vote") ‖ job ‖ run ‖
+ * u64 slice ‖ u64 attempt ‖ O
+ */
+#ifndef PREON_COMMON_CLAIM_H
+#define PREON_COMMON_CLAIM_H
+
+#include "common/key.h"
+#include "common/run.h"
+
+enum {
+    GRANT_PEERS_MAX = 16,
+    /* serial, expiry, count, peers, signature, with job and run in front */
+    GRANT_BYTES_MAX =
+        DIGEST_BYTES + RUN_BYTES + 4 + 8 + 1 + GRANT_PEERS_MAX * DIGEST_BYTES + SIGNATURE_BYTES,
+};
+
+enum pn_status claim_owner_sign(const struct key_pair *owner, const struct digest *job,
+                                struct signature *out);
+bool claim_owner_check(const struct public_key *owner, const struct digest *job,
+                       const struct signature *s);
+
+/* "These peers, in this order, may lead this run of my job." The highest serial counts. */
+struct grant {
+    struct digest job;
+    struct run run;
+    uint32_t serial;
+    uint64_t expires_wall_ms; /* since 1970; 0 means never */
+    uint8_t peer_count;       /* 1 .. GRANT_PEERS_MAX */
+    struct digest peers[GRANT_PEERS_MAX];
+    struct signature signature;
+};
+
+enum pn_status grant_sign(struct grant *g, const struct key_pair *owner);
+bool grant_check(const struct grant *g, const struct public_key *owner);
+
+/* The place of a peer in the ranking, 0 for the first; -1 when the grant does not name it. */
+int grant_rank(const struct grant *g, const struct digest *peer);
+
+/* Encoding: the fields in the order above. Returns {NULL, 0} when cap is too small. */
+struct pn_bytes grant_write(const struct grant *g, uint8_t *out, size_t cap);
+enum pn_status grant_parse(struct pn_bytes in, struct grant *out, struct pn_err *err);
+
+struct vote_claim {
+    struct digest job;
+    struct run run;
+    uint64_t slice;
+    uint64_t attempt;
+    struct digest outputs; /* hash_outputs */
+};
+
+enum pn_status claim_vote_sign(const struct key_pair *worker, const struct vote_claim *v,
+                               struct signature *out);
+bool claim_vote_check(const struct public_key *worker, const struct vote_claim *v,
+                      const struct signature *s);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * hello -- the first frame each way on a link: who one is in terms of abilities.
+ *
+ * Identity is not in here: the link's TLS key proves it. Unknown trailing bytes are ignored, so
+ * that later versions may add fields.
+ *
+ *     u16 version     1
+ *     u64 features    bits; unknown ones are ignored
+ *     u8  roles       HELLO_WORKER, HELLO_MASTER, HELLO_TRACKER
+ *     u8  tier        of the sandbox: 0 none, 1 reduced, 2 full
+ *     u16 slots       how many slices at a time
+ *     u16 port        where this peer listens, 0 when it does not
+ *     u64 token       returned by a dialled peer to the tracker that dials back, else 0
+ *     u32 rate        measured, in MH/s × 1000 of nonce@1 on one slot; 0 unknown
+ *     u16 length, class of machine   "x86_64-…": text of at most 64 bytes
+ *     u8  count ≤ 16, then u16 length and name@version of each own program (≤ 32 bytes)
+ */
+#ifndef PREON_COMMON_HELLO_H
+#define PREON_COMMON_HELLO_H
+
+#include "common/bytes.h"
+#include "common/status.h"
+#include "common/writer.h"
+
+enum {
+    HELLO_VERSION = 1,
+    HELLO_CLASS_MAX = 64,
+    HELLO_PROGRAMS_MAX = 16,
+    HELLO_PROGRAM_BYTES_MAX = 32,
+};
+
+enum hello_roles { HELLO_WORKER = 1, HELLO_MASTER = 2, HELLO_TRACKER = 4 };
+
+struct hello {
+    uint16_t version;
+    uint64_t features;
+    uint8_t roles;
+    uint8_t tier;
+    uint16_t slots;
+    uint16_t port;
+    uint64_t token;
+    uint32_t rate_khs;
+    char machine_class[HELLO_CLASS_MAX + 1];
+    uint8_t program_count;
+    char programs[HELLO_PROGRAMS_MAX][HELLO_PROGRAM_BYTES_MAX + 1];
+};
+
+enum pn_status hello_parse(struct pn_bytes in, struct hello *out, struct pn_err *err);
+void hello_write(const struct hello *h, struct writer *w);
+
+#endif

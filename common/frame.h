@@ -19,6 +19,7 @@
 #include "common/buffer.h"
 #include "common/bytes.h"
 #include "common/status.h"
+#include "common/writer.h"
 
 enum {
     FRAME_HEADER_BYTES = 12,
@@ -28,7 +29,7 @@ enum {
 
 enum frame_flags { FRAME_CRITICAL = 1, FRAME_ANSWER = 2, FRAME_MORE = 4 };
 
-/* Numbers are for ever; peer/README.md lists the bodies. */
+/* Numbers are for ever; peer/README.md lists the bodies. A new one also goes into frame.c. */
 enum frame_type {
     FRAME_HELLO = 1,
     FRAME_PING = 2,
@@ -69,7 +70,15 @@ struct frame {
 enum pn_status frame_parse(struct pn_bytes in, size_t body_max, struct frame *out, size_t *used,
                            size_t *need, struct pn_err *err);
 
-/* Appends header and body. PN_E_FULL or PN_E_NO_MEMORY leave the buffer as it was. */
+/* Whether this version has a meaning for the type: the others are skipped, or close the link. */
+bool frame_type_known(uint8_t type);
+
+/* Header and body. f->body.len <= FRAME_BODY_MAX; the flags are known ones. */
+void frame_encode(const struct frame *f, struct writer *w);
+
+static inline size_t frame_bytes(const struct frame *f) { return FRAME_HEADER_BYTES + f->body.len; }
+
+/* Appends the frame. PN_E_FULL or PN_E_NO_MEMORY leave the buffer as it was. */
 enum pn_status frame_write(const struct frame *f, struct buffer *out);
 
 #endif

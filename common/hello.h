@@ -7,18 +7,19 @@
  *     u16 version     1
  *     u64 features    bits; unknown ones are ignored
  *     u8  roles       HELLO_WORKER, HELLO_MASTER, HELLO_TRACKER
- *     u8  tier        of the sandbox: 0 none, 1 reduced, 2 full
+ *     u8  tier        of the sandbox: 0 none, 1 reduced, 2 full; read as 0 when unknown
  *     u16 slots       how many slices at a time
  *     u16 port        where this peer listens, 0 when it does not
  *     u64 token       returned by a dialled peer to the tracker that dials back, else 0
  *     u32 rate        measured, in MH/s × 1000 of nonce@1 on one slot; 0 unknown
  *     u16 length, class of machine   "x86_64-…": text of at most 64 bytes
- *     u8  count ≤ 16, then u16 length and name@version of each own program (≤ 32 bytes)
+ *     u8  count ≤ 16, then u16 length and name@version of each own program (1 to 32 bytes)
+ *
+ * Texts are visible ASCII without spaces.
  */
 #ifndef PREON_COMMON_HELLO_H
 #define PREON_COMMON_HELLO_H
 
-#include "common/bytes.h"
 #include "common/status.h"
 #include "common/writer.h"
 
@@ -27,6 +28,8 @@ enum {
     HELLO_CLASS_MAX = 64,
     HELLO_PROGRAMS_MAX = 16,
     HELLO_PROGRAM_BYTES_MAX = 32,
+    /* What hello_write makes at most; a later version may send more, to FRAME_HELLO_BODY_MAX. */
+    HELLO_BYTES_MAX = 29 + 2 + HELLO_CLASS_MAX + HELLO_PROGRAMS_MAX * (2 + HELLO_PROGRAM_BYTES_MAX),
 };
 
 enum hello_roles { HELLO_WORKER = 1, HELLO_MASTER = 2, HELLO_TRACKER = 4 };
@@ -45,6 +48,8 @@ struct hello {
     char programs[HELLO_PROGRAMS_MAX][HELLO_PROGRAM_BYTES_MAX + 1];
 };
 
+/* PN_E_MALFORMED (short, version 0, a bad text) or PN_E_TOO_BIG (more programs than the maximum).
+ */
 enum pn_status hello_parse(struct pn_bytes in, struct hello *out, struct pn_err *err);
 void hello_write(const struct hello *h, struct writer *w);
 

@@ -51,6 +51,7 @@ enum frame_type {
     FRAME_LEAVES = 33,
     FRAME_BLOCK = 34,
     FRAME_HAVE = 35,
+    FRAME_STOP = 36,
 };
 
 struct frame {

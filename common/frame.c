@@ -27,6 +27,7 @@ bool frame_type_known(uint8_t type)
     case FRAME_LEAVES:
     case FRAME_BLOCK:
     case FRAME_HAVE:
+    case FRAME_STOP:
         return true;
     }
     return false;

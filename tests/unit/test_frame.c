@@ -102,11 +102,6 @@ static void a_full_buffer_stays_as_it_was(void **state)
 static void types_are_known_or_not(void **state)
 {
     (void)state;
-    size_t known = 0;
-    for (unsigned type = 0; type < 256; type++) {
-        known += frame_type_known((uint8_t)type);
-    }
-    assert_int_equal(known, 18);
     assert_true(frame_type_known(FRAME_HELLO));
     assert_true(frame_type_known(FRAME_HAVE));
     assert_false(frame_type_known(0));

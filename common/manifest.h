@@ -2,36 +2,44 @@
  * manifest -- what a job is: a canonical text whose SHA-256 is the job ID.
  *
  * UTF-8, LF, at most 1 MiB, one way to write a given job; the parser refuses every other. Order of
- * sections and of keys in them is fixed; lists are sorted where stated; a section without entries
- * and a key with its default value are left out.
+ * sections and of keys in them is fixed; lists are sorted by the names' bytes where stated; a
+ * section without entries and a key with its default value are left out.
  *
- *     preon job 1                          or: preon dataset 1
+ *     preon job 1                     or: preon dataset 1, with [job] (no slices) and [files] only
  *     [job]
- *     name = crunch                        1..64 of [A-Za-z0-9._-]
- *     slices = 8                           1 .. 16,777,216
- *     owner = <64 hex>                     the owner's public key
- *     salt = <32 hex>                      random: makes two starts of equal jobs two jobs
- *     [files]                              sorted by name
- *     crunch.sh = 1234 <root>              size in bytes and root; "x" added when executable:
- *     bin/tool = 77 <root> x
- *     [deps]                               sorted by name: datasets, seen below deps/NAME
+ *     name = crunch                   1..64 of [A-Za-z0-9._-]
+ *     slices = 8                      1 .. 16,777,216
+ *     owner = <64 hex>                the owner's public key
+ *     salt = <32 hex>                 random: makes two starts of equal jobs two jobs
+ *     [files]                         sorted
+ *     bin/tool = 77 <root> x          size in bytes and root; "x" added when executable
+ *     crunch.sh = 1234 <root>
+ *     [deps]                          sorted: datasets, seen below deps/NAME (a name without "/")
  *     faces = <dataset ID>
  *     [exec]
- *     arg = file:crunch.sh                 the command, a line a word; the first says whose
- * program: arg = -v                             program:NAME@V, file:NAME, or system:NAME env =
- * KEY=VALUE                      sorted by KEY [dynamic]                            sorted: names a
- * slice may leave in PREON_OUT out.txt [limits]                             any of, in this order;
- * defaults are not written time = 3600                          seconds a slice may take cpu = 3600
- * seconds of processor time memory = 536870912                   bytes processes = 64 output =
- * 67108864                    bytes of all outputs of a slice [verify] mode = quorum 2 quorum K
- * (1..16) | proof (own programs) stop = all                           all | first | lowest timeout
- * = 300                        seconds the whole job may take; absent: no limit [requires] system
- * /usr of the volunteer is seen
+ *     arg = file:crunch.sh            the command, a line a word; the first says whose program:
+ *     arg = -v                        program:NAME@V, file:NAME (in [files]), or system:NAME
+ *     env = KEY=VALUE                 sorted by KEY; PREON_… are the peer's to set
+ *     [dynamic]                       sorted: names a slice may leave in PREON_OUT
+ *     out.txt
+ *     [limits]                        any of, in this order; defaults, as here, are not written
+ *     time = 3600                     seconds a slice may take
+ *     cpu = 3600                      seconds of processor time
+ *     memory = 536870912              bytes
+ *     processes = 64
+ *     output = 67108864               bytes of all outputs of a slice
+ *     [verify]                        any of, in this order; defaults are not written
+ *     mode = quorum 2                 default. quorum K (1..16) | proof (own programs only)
+ *     stop = all                      default. all | first | lowest
+ *     timeout = 300                   seconds the whole job may take; absent: no limit
+ *     [requires]
+ *     system                          /usr of the volunteer is seen; system:NAME needs it
  *
  * Words in values are escaped: backslash, LF, and other control characters as \\, \n, \xHH; the one
  * spelling rule holds for escapes too. Names: relative paths of 1..255 bytes, parts separated by
- * single slashes, no empty, "." or ".." part, no control characters, no backslash, no "=" and no
- * space at either end, none twice, none that is another's folder.
+ * single slashes, no empty, "." or ".." part, no control characters, no backslash, no "=", no space
+ * at either end and no "[" in front, none twice, none that is another's folder (a file "deps" is
+ * one when there are [deps]).
  */
 #ifndef PREON_COMMON_MANIFEST_H
 #define PREON_COMMON_MANIFEST_H

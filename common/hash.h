@@ -6,10 +6,11 @@
  *
  *     leaf    = SHA256(T("block") ‖ bytes of the block)
  *     root    = SHA256(T("file") ‖ u64 size ‖ u8 log2(block bytes) ‖ leaf_0 … leaf_n-1)
- *     outputs = SHA256(T("outs") ‖ u8 class ‖ i32 code ‖ u32 count ‖ {u16 length ‖ name ‖ u64 size
- * ‖ root} in the order of the names' bytes)
+ *     outputs = SHA256(T("outs") ‖ u8 class ‖ i32 code ‖ u32 count ‖ outputs by their names' bytes)
+ *     output  = u16 length ‖ name ‖ u64 size ‖ root
  *
- * Test values: common/README.md. Everything here is pure computation; SHA-256 is OpenSSL's.
+ * Test values: common/README.md. Everything here is pure computation and cannot fail; SHA-256 is
+ * OpenSSL's.
  */
 #ifndef PREON_COMMON_HASH_H
 #define PREON_COMMON_HASH_H
@@ -26,6 +27,9 @@ enum {
 
 /* Files up to 2^40 bytes: at most 2^18 blocks of 4 MiB, a leaf list of 8 MiB. */
 #define FILE_BYTES_MAX ((uint64_t)1 << 40)
+
+/* T(word); word has at most 8 characters. */
+void hash_tag(const char *word, uint8_t out[HASH_TAG_BYTES]);
 
 /* Plain SHA-256: job IDs and peer IDs. */
 void hash_sha256(struct pn_bytes bytes, struct digest *out);
@@ -52,26 +56,25 @@ struct output {
 };
 
 /*
- * The hash that is voted on. outputs are sorted by name (the manifest keeps them so) and there are
- * none unless the slice exited with 0. code is 0..255 after an exit, the signal's number after a
- * signal, else 0.
+ * The hash that is voted on. Outputs are in ascending order of their names' bytes, as the manifest
+ * keeps them, and there are none unless the slice exited with 0. Class and code: outcome.h.
  */
 void hash_outputs(enum outcome_class class, int32_t code, const struct output *outputs,
                   uint32_t count, struct digest *out);
 
 /*
- * Incremental root of a file that streams by: init, update with any pieces, final.
- * Owns its list of leaves; hash_stream_free frees all in any state.
+ * Incremental root of a file that streams by: new, update with any pieces, final, free.
+ * Owns its list of leaves.
  */
 struct hash_stream;
-struct hash_stream *hash_stream_new(uint64_t size); /* NULL when memory is short */
+struct hash_stream *hash_stream_new(uint64_t size); /* <= FILE_BYTES_MAX; NULL: memory is short */
 void hash_stream_free(struct hash_stream *s);       /* NULL is fine */
 
-/* False when more than `size` bytes have been given. */
+/* False when these bytes would make more than `size`; nothing is then taken of them. */
 bool hash_stream_update(struct hash_stream *s, struct pn_bytes bytes);
 
 /*
- * False when fewer than `size` bytes were given. *leaves points to block_count_for(size) digests
+ * False while fewer than `size` bytes were given. *leaves points to block_count_for(size) digests
  * owned by s.
  */
 bool hash_stream_final(struct hash_stream *s, struct digest *root, const struct digest **leaves);

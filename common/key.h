@@ -32,10 +32,10 @@ void key_pair_public(const struct key_pair *k, struct public_key *out);
 /* peer ID = SHA-256 of the DER SubjectPublicKeyInfo that holds the key (RFC 8410: 44 bytes). */
 void public_key_peer_id(const struct public_key *k, struct digest *out);
 
-/* Signs; message is hashed inside as Ed25519 defines. */
+/* PN_E_NO_MEMORY is the one way to fail. Signing twice gives the same signature. */
 enum pn_status key_sign(const struct key_pair *k, struct pn_bytes message, struct signature *out);
 
-/* True when the signature is right. */
+/* True when the signature is right. False also when memory is short: nothing is proven then. */
 bool key_verify(const struct public_key *k, struct pn_bytes message, const struct signature *s);
 
 #endif

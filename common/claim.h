@@ -1,10 +1,13 @@
 /*
  * claim -- the three signed statements: whose job it is, who may lead it, how a slice ended.
  *
- *     owner: Ed25519 by the owner key over "preon-owner-1\0" ‖ job
- *     grant: Ed25519 by the owner key over "preon-grant-1\0" ‖ job ‖ run ‖ u32 serial ‖ u64 expiry
- * ‖ u8 count ‖ ranked peer IDs vote:  Ed25519 by the worker's peer key over T("vote") ‖ job ‖ run ‖
- * u64 slice ‖ u64 attempt ‖ O
+ *     owner   by the owner key over "preon-owner-1\0" ‖ job
+ *     grant   by the owner key over "preon-grant-1\0" ‖ job ‖ run ‖ u32 serial ‖ u64 expiry ‖
+ *             u8 count ‖ ranked peer IDs
+ *     vote    by the worker's peer key over T("vote") ‖ job ‖ run ‖ u64 slice ‖ u64 attempt ‖ O
+ *
+ * All are Ed25519; integers are little-endian. The _check functions are false, too, when memory is
+ * short: nothing is proven then.
  */
 #ifndef PREON_COMMON_CLAIM_H
 #define PREON_COMMON_CLAIM_H
@@ -14,9 +17,8 @@
 
 enum {
     GRANT_PEERS_MAX = 16,
-    /* serial, expiry, count, peers, signature, with job and run in front */
-    GRANT_BYTES_MAX =
-        DIGEST_BYTES + RUN_BYTES + 4 + 8 + 1 + GRANT_PEERS_MAX * DIGEST_BYTES + SIGNATURE_BYTES,
+    GRANT_BYTES_MIN = DIGEST_BYTES + RUN_BYTES + 4 + 8 + 1 + DIGEST_BYTES + SIGNATURE_BYTES,
+    GRANT_BYTES_MAX = GRANT_BYTES_MIN + (GRANT_PEERS_MAX - 1) * DIGEST_BYTES,
 };
 
 enum pn_status claim_owner_sign(const struct key_pair *owner, const struct digest *job,
@@ -35,14 +37,20 @@ struct grant {
     struct signature signature;
 };
 
+/* Fills g->signature; everything else is there. */
 enum pn_status grant_sign(struct grant *g, const struct key_pair *owner);
 bool grant_check(const struct grant *g, const struct public_key *owner);
 
 /* The place of a peer in the ranking, 0 for the first; -1 when the grant does not name it. */
 int grant_rank(const struct grant *g, const struct digest *peer);
 
-/* Encoding: the fields in the order above. Returns {NULL, 0} when cap is too small. */
+/* The fields in the order above, then the signature. {NULL, 0} when cap is too small. */
 struct pn_bytes grant_write(const struct grant *g, uint8_t *out, size_t cap);
+
+/*
+ * Says nothing about the signature: that takes the owner's key.
+ * Fails with PN_E_MALFORMED (length, no peer, one peer twice) or PN_E_TOO_BIG (too many peers).
+ */
 enum pn_status grant_parse(struct pn_bytes in, struct grant *out, struct pn_err *err);
 
 struct vote_claim {

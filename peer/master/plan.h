@@ -1,0 +1,157 @@
+/*
+ * plan -- which slice goes to which worker, and when again to another. A core.
+ *
+ * Slices are given out in ascending order. A slice that nobody has touched costs two bits; one that
+ * somebody works on, or has voted on, has an open_slice; a closed one costs a bit again. An attempt
+ * has a lease: when it runs out, the slice is also given to somebody else, and the late attempt may
+ * still vote.
+ *
+ * Attempt numbers are 24 bits of a counter and 40 bits of a hash over a secret of this run, the
+ * slice and the worker: a restarted master knows its own attempts again without having written one
+ * down, and nobody can vote on a slice that was not given to him.
+ */
+#ifndef PREON_PEER_MASTER_PLAN_H
+#define PREON_PEER_MASTER_PLAN_H
+
+#include "common/bitset.h"
+#include "common/digest.h"
+#include "common/heap.h"
+#include "common/random.h"
+#include "common/run.h"
+#include "common/table.h"
+#include "peer/master/tally.h"
+
+enum {
+    PLAN_SECRET_BYTES = 32,
+    PLAN_OPEN_MAX = 1 << 16, /* slices open at a time; more wait untouched */
+    PLAN_EXCLUDED_MAX = 8,   /* workers that could not run a slice, remembered per slice */
+    PLAN_GIVE_UPS_MAX = 8,   /* then the master's own run decides, or the slice fails */
+    PLAN_LEASE_MIN_MS = 30 * 1000,
+    PLAN_LEASE_UNKNOWN_MAX_MS = 600 * 1000, /* before any slice has been measured */
+    PLAN_RETRY_MIN_MS = 200,
+    PLAN_RETRY_MAX_MS = 60 * 1000,
+    PLAN_STRAGGLER_MIN_MS = 2000, /* a slice is not doubled before it has taken this long */
+};
+
+/* What the plan knows of a worker; embedded in the roster's entry. */
+struct plan_worker {
+    uint32_t index;     /* in the roster */
+    struct digest peer; /* its identity */
+    uint32_t prefix;
+    bool own;
+    uint32_t outstanding; /* attempts that are not late */
+    struct attempt *attempts;
+    uint64_t cursor;  /* nothing ready below it suits this worker … */
+    uint64_t round;   /* … unless the plan's round has changed since */
+    uint64_t mean_ms; /* of its slices, 0 before the first */
+};
+
+struct attempt {
+    uint64_t id;
+    struct open_slice *of;
+    struct plan_worker *by;
+    uint64_t assigned_ms;
+    uint64_t started_ms; /* 0 until the worker says so */
+    bool late;           /* its lease has run out, or its worker is gone */
+    struct heap_node lease;
+    struct attempt *next_of_slice;
+    struct attempt *next_of_worker;
+    struct attempt **link_of_worker; /* what points at this one */
+};
+
+struct open_slice {
+    uint64_t slice;
+    struct tally tally;
+    struct attempt *attempts;
+    uint8_t live; /* attempts that are not late */
+    uint8_t need; /* votes still wanted */
+    uint8_t give_ups;
+    uint8_t excluded_count;
+    bool own_wanted;   /* only the master's own run helps */
+    bool provisional;  /* agreed; its outputs are on their way or being judged */
+    bool final_queued; /* its final record is on its way to the disk */
+    uint32_t excluded[PLAN_EXCLUDED_MAX];
+    uint64_t short_since_ms; /* wanted but nobody eligible has taken it since; 0: not so */
+    struct heap_node retry;  /* in the heap: not to be given out before */
+};
+
+struct plan_config {
+    uint64_t slice_count; /* 1 .. JOB_SLICES_MAX */
+    uint8_t copies;       /* votes that a fresh slice needs */
+    uint32_t time_limit_s;
+    struct run run;
+    uint8_t secret[PLAN_SECRET_BYTES];
+    uint64_t seed;
+};
+
+struct plan {
+    struct plan_config config;
+    struct bitset ready;  /* open or untouched slices that may be given out now */
+    struct bitset own;    /* slices that want the master's own run and have none under way */
+    struct bitset closed; /* final */
+    uint64_t limit;       /* only slices below it are given out */
+    uint64_t round;       /* incremented whenever a slice becomes ready again */
+    struct table open;    /* slice -> open_slice */
+    struct heap leases;
+    struct heap retries;
+    struct random random;
+    uint32_t attempt_count;
+    uint64_t mean_ms; /* of all slices, 0 before the first */
+};
+
+/* PN_E_NO_MEMORY leaves nothing behind. */
+enum pn_status plan_init(struct plan *p, const struct plan_config *config);
+void plan_fini(struct plan *p);
+
+struct open_slice *plan_slice(const struct plan *p, uint64_t slice); /* NULL: untouched or closed */
+
+/* Makes an entry for a slice that is not closed, or returns the one there is. NULL: no memory. */
+struct open_slice *plan_open(struct plan *p, uint64_t slice);
+
+/*
+ * Chooses the lowest slice that suits the worker and opens an attempt. NULL: nothing suits, or
+ * memory is short. plan_take_own takes slices that want the master's own run; plan_take_straggler
+ * doubles one that takes far longer than others.
+ */
+struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms);
+struct attempt *plan_take_own(struct plan *p, struct plan_worker *w, uint64_t now_ms);
+struct attempt *plan_take_straggler(struct plan *p, struct plan_worker *w, uint64_t now_ms);
+
+/* The attempt of this worker on this slice with this number, NULL when there is none. */
+struct attempt *plan_find(const struct plan *p, const struct plan_worker *w, uint64_t slice,
+                          uint64_t attempt);
+
+/* True when this master, in this run, gave that number to that worker for that slice. */
+bool plan_issued(const struct plan *p, const struct plan_worker *w, uint64_t slice,
+                 uint64_t attempt);
+
+/* Takes up again an attempt of before a restart, with a new lease in full. NULL: no memory. */
+struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice, uint64_t attempt,
+                           uint64_t now_ms);
+
+/* The worker has begun, or is getting on: the lease starts again. remaining_ms 0: unknown. */
+void plan_alive(struct plan *p, struct attempt *a, uint64_t now_ms, uint64_t remaining_ms);
+
+/* The attempt is over, by a vote (wall_ms measured) or otherwise (0). Frees it. */
+void plan_ended(struct plan *p, struct attempt *a, uint32_t wall_ms);
+
+/* The worker could not run it: somebody else, after a jittered back-off. Frees it. */
+void plan_gave_up(struct plan *p, struct attempt *a, uint64_t now_ms);
+
+/* All of a worker's attempts become late: its link is gone. */
+void plan_worker_lost(struct plan *p, struct plan_worker *w);
+
+/* Sets how many votes are still wanted, and whether only the own run helps. */
+void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own);
+
+/* The slice is final. Its attempts are freed by the caller through plan_ended before. */
+void plan_close(struct plan *p, uint64_t slice);
+
+/* Leases and back-offs that have run out. */
+void plan_tick(struct plan *p, uint64_t now_ms);
+uint64_t plan_deadline_ms(const struct plan *p); /* UINT64_MAX if never */
+
+/* How long an attempt given out now to w may take before it counts as late. */
+uint64_t plan_lease_ms(const struct plan *p, const struct plan_worker *w);
+
+#endif

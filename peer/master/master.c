@@ -1,0 +1,288 @@
+#include "peer/master/master.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "peer/master/master_internal.h"
+
+struct master *master_new(const struct master_config *config)
+{
+    assert(config->slice_count > 0 && config->rule.quorum > 0);
+    struct master *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        return NULL;
+    }
+    m->config = *config;
+    struct plan_config plan = {
+        .slice_count = config->slice_count,
+        .copies = config->rule.proof ? 1 : config->rule.quorum,
+        .time_limit_s = config->time_limit_s,
+        .run = config->run,
+        .seed = config->seed,
+    };
+    memcpy(plan.secret, config->secret, sizeof plan.secret);
+    if (plan_init(&m->plan, &plan) != PN_OK) {
+        free(m);
+        return NULL;
+    }
+    roster_init(&m->roster, config->seed ^ 0x726f73746572u);
+    m->stats.state = JOB_RUNNING;
+    m->stats.slice_count = config->slice_count;
+    m->answer_slice = BITSET_NONE;
+    m->timeout_at_ms = UINT64_MAX;
+    m->tick_at_ms = UINT64_MAX;
+    return m;
+}
+
+void master_free(struct master *m)
+{
+    if (m == NULL) {
+        return;
+    }
+    plan_fini(&m->plan);
+    roster_fini(&m->roster);
+    free(m->acks);
+    free(m->sealings);
+    free(m->lies);
+    free(m);
+}
+
+/* The job's end is decided: recorded first, told to workers at once, to the user when durable. */
+void master_end(struct master *m, enum job_state state, const char *reason)
+{
+    if (m->ending != 0 || m->stats.state != JOB_RUNNING) {
+        return;
+    }
+    struct record *r = master_record(m, RECORD_JOB_STATE);
+    if (r == NULL) {
+        return;
+    }
+    r->job_state.state = state;
+    r->job_state.answer_slice = m->answer_slice;
+    r->job_state.at_wall_ms = m->now_wall_ms;
+    if (reason != NULL) {
+        size_t len = strnlen(reason, sizeof r->job_state.reason - 1);
+        memcpy(r->job_state.reason, reason, len);
+    }
+    m->ending = state;
+    m->ending_seq = master_step_seq(m);
+    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        master_tell_ended(m, w);
+    }
+}
+
+void master_check_end(struct master *m)
+{
+    if (m->stats.state != JOB_RUNNING || m->ending != 0) {
+        return;
+    }
+    bool found = m->answer_slice != BITSET_NONE;
+    bool all = m->stats.final_count == m->config.slice_count;
+    if (m->config.stop == STOP_FIRST && found) {
+        master_end(m, JOB_FOUND, NULL);
+    } else if (m->config.stop == STOP_LOWEST && found) {
+        /* Closed below the answer: the first slice that is not closed is the answer's own or later.
+         */
+        for (uint64_t i = 0; i < m->answer_slice; i++) {
+            if (!bitset_has(&m->plan.closed, i)) {
+                return;
+            }
+        }
+        master_end(m, JOB_FOUND, NULL);
+    } else if (all && m->stats.failed_count > 0) {
+        master_end(m, JOB_FAILED, "some slices failed");
+    } else if (all && m->config.search) {
+        master_end(m, found ? JOB_FOUND : JOB_NONE, NULL);
+    } else if (all) {
+        master_end(m, JOB_DONE, NULL);
+    }
+}
+
+static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
+{
+    if (status != PN_OK) {
+        master_break(m, "the ledger could not be written");
+        return;
+    }
+    m->committed_seq = seq;
+    size_t done = 0;
+    for (; done < m->ack_count && m->acks[done].seq <= seq; done++) {
+        size_t at;
+        struct buffer *frames = master_frame_begin(m, &at);
+        master_frame_end(m, m->acks[done].link, at,
+                         work_write_vote_answer(m->acks[done].request, WORK_KEEP, frames));
+    }
+    m->ack_count -= done;
+    memmove(m->acks, m->acks + done, m->ack_count * sizeof *m->acks);
+
+    for (done = 0; done < m->lie_count && m->lies[done].seq <= seq; done++) {
+        struct master_action *x = master_act(m, MASTER_TELL_LIE);
+        if (x != NULL) {
+            x->peer = m->lies[done].peer;
+            x->slice = m->lies[done].slice;
+        }
+    }
+    m->lie_count -= done;
+    memmove(m->lies, m->lies + done, m->lie_count * sizeof *m->lies);
+
+    for (done = 0; done < m->sealing_count && m->sealings[done].seq <= seq; done++) {
+        master_sealed(m, &m->sealings[done]);
+    }
+    m->sealing_count -= done;
+    memmove(m->sealings, m->sealings + done, m->sealing_count * sizeof *m->sealings);
+
+    if (m->ending != 0 && m->ending_seq <= seq && m->stats.state == JOB_RUNNING) {
+        m->stats.state = m->ending;
+        struct master_action *x = master_act(m, MASTER_TELL_ENDED);
+        if (x != NULL) {
+            x->state = m->ending;
+        }
+    }
+    master_check_end(m);
+}
+
+static void on_start(struct master *m)
+{
+    m->started = true;
+    m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
+    if (m->config.timeout_ms > 0) {
+        m->timeout_at_ms = m->now_ms + m->config.timeout_ms;
+    }
+#ifndef PREON_DEFECT_NO_RETALLY
+    master_retally(m);
+#endif
+    master_check_end(m);
+}
+
+static void on_tick(struct master *m)
+{
+    plan_tick(&m->plan, m->now_ms);
+    if (m->now_ms >= m->timeout_at_ms) {
+        m->timeout_at_ms = UINT64_MAX;
+        master_end(m, JOB_TIMED_OUT, "the job's time is over");
+        return;
+    }
+    if (m->now_ms >= m->tick_at_ms) {
+        m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
+        /* Open slices that wait for voters who are not there: the master votes itself. */
+        bool short_now = false;
+        uint64_t slice = bitset_next(&m->plan.ready, 0);
+        for (int looked = 0; slice != BITSET_NONE && looked < 256; looked++) {
+            struct open_slice *s = plan_slice(&m->plan, slice);
+            if (s != NULL && (s->tally.count > 0 || s->give_ups > 0)) {
+                short_now = true;
+                if (s->short_since_ms == 0) {
+                    s->short_since_ms = m->now_ms;
+                } else if (m->now_ms - s->short_since_ms >= MASTER_SHORT_MS &&
+                           m->config.own_can_run) {
+                    plan_need(&m->plan, s, s->need, true);
+                }
+            }
+            slice = bitset_next(&m->plan.ready, slice + 1);
+        }
+        m->stats.short_of_voters = short_now;
+        m->filled_round = UINT64_MAX; /* stragglers: look at every worker with room */
+    }
+}
+
+enum pn_status master_step(struct master *m, const struct master_event *ev,
+                           struct master_actions *out, struct pn_err *err)
+{
+    enum pn_status status = PN_OK;
+    m->out = out;
+    m->now_ms = ev->now_ms;
+    m->now_wall_ms = ev->now_wall_ms;
+    out->count = 0;
+    out->record_count = 0;
+    out->frames.len = 0;
+
+    switch (ev->kind) {
+    case MASTER_START:
+        on_start(m);
+        break;
+    case MASTER_FRAME:
+        status = master_on_frame(m, ev, err);
+        break;
+    case MASTER_LINK_DOWN:
+        master_on_link_down(m, ev->link);
+        break;
+    case MASTER_COMMITTED:
+        on_committed(m, ev->seq, ev->status);
+        break;
+    case MASTER_PULLED:
+        master_on_pulled(m, ev);
+        break;
+    case MASTER_JUDGED:
+        master_on_judged(m, ev);
+        break;
+    case MASTER_CANCEL:
+        master_end(m, JOB_CANCELLED, ev->reason);
+        break;
+    case MASTER_STOP:
+        master_end(m, JOB_STOPPED, ev->reason);
+        break;
+    case MASTER_TICK:
+        on_tick(m);
+        break;
+    }
+    master_fill(m);
+    out->seq = out->record_count > 0 ? ++m->seq : 0;
+    m->out = NULL;
+    return status;
+}
+
+uint64_t master_deadline_ms(const struct master *m)
+{
+    if (!m->started || m->broken || m->stats.state != JOB_RUNNING) {
+        return UINT64_MAX;
+    }
+    uint64_t due = plan_deadline_ms(&m->plan);
+    due = m->timeout_at_ms < due ? m->timeout_at_ms : due;
+    return m->tick_at_ms < due ? m->tick_at_ms : due;
+}
+
+void master_stats(const struct master *m, struct master_stats *out)
+{
+    *out = m->stats;
+    out->open_count = m->plan.open.count;
+    out->running_count = 0;
+    out->worker_count = 0;
+    out->liar_count = 0;
+    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        out->running_count += w->plan.outstanding;
+        out->worker_count += w->enlisted;
+        out->liar_count += w->liar;
+    }
+    out->slot_count = m->roster.slot_count;
+    out->own_runs_wanted = (uint32_t)m->plan.own.member_count;
+    out->mean_ms = m->plan.mean_ms;
+    out->answer_slice = m->answer_slice;
+}
+
+uint32_t master_demand(const struct master *m)
+{
+    if (m->stats.state != JOB_RUNNING || m->ending != 0 || m->broken) {
+        return 0;
+    }
+    uint64_t wanted = m->plan.ready.member_count;
+    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        if (w->link != 0 && !w->own) {
+            wanted += w->plan.outstanding < w->slots ? w->plan.outstanding : w->slots;
+        }
+    }
+    uint64_t most = m->config.slots_max > 0 ? m->config.slots_max : UINT32_MAX;
+    wanted = wanted < most ? wanted : most;
+    return wanted > m->roster.slot_count ? (uint32_t)(wanted - m->roster.slot_count) : 0;
+}
+
+const struct open_slice *master_open_slice(const struct master *m, uint64_t slice)
+{
+    return plan_slice(&m->plan, slice);
+}
+
+bool master_slice_final(const struct master *m, uint64_t slice)
+{
+    return slice < m->config.slice_count && bitset_has(&m->plan.closed, slice);
+}
+
+const struct worker_entry *master_workers(const struct master *m) { return m->roster.first; }

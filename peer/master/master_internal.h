@@ -1,0 +1,105 @@
+/*
+ * master_internal -- what the files of the master's core share; for nobody else.
+ *
+ *     master.c        life, events, the job as a whole
+ *     master_work.c   workers: join, enlist, give out, progress, give up
+ *     master_vote.c   votes: weigh, pull, judge, convict, make final
+ *     master_replay.c records of the ledger after a restart
+ *     master_out.c    actions and records
+ */
+#ifndef PREON_PEER_MASTER_MASTER_INTERNAL_H
+#define PREON_PEER_MASTER_MASTER_INTERNAL_H
+
+#include "peer/master/master.h"
+
+/* An answer to a vote that waits for the ledger. */
+struct master_ack {
+    uint64_t seq;
+    uint32_t link;
+    uint32_t request;
+};
+
+/* A final record that waits for the ledger. */
+struct master_sealing {
+    uint64_t seq;
+    uint64_t slice;
+    uint64_t attempt;
+    bool good;
+    bool answer;
+};
+
+/* What is told once a batch is durable. */
+struct master_pending_lie {
+    uint64_t seq;
+    struct digest peer;
+    uint64_t slice;
+};
+
+struct master {
+    struct master_config config;
+    struct plan plan;
+    struct roster roster;
+    struct master_stats stats; /* the counts that are kept, not computed */
+    enum job_state ending;     /* decided, its record on the way; 0: not so */
+    uint64_t ending_seq;
+    bool started;
+    bool broken; /* the ledger failed */
+    uint64_t now_ms;
+    uint64_t now_wall_ms;
+    uint64_t timeout_at_ms; /* UINT64_MAX: never */
+    uint64_t tick_at_ms;
+    uint64_t seq; /* of the last batch handed out */
+    uint64_t committed_seq;
+    uint64_t filled_round;
+    uint64_t answer_slice; /* BITSET_NONE: none */
+    /* Queues in the order of their seq. */
+    struct master_ack *acks;
+    size_t ack_count, ack_cap;
+    struct master_sealing *sealings;
+    size_t sealing_count, sealing_cap;
+    struct master_pending_lie *lies;
+    size_t lie_count, lie_cap;
+    struct work_enlist enlist; /* scratch: large */
+    struct master_actions *out;
+};
+
+/* master_out.c. Memory may be short: then the link is closed or the run is marked broken. */
+bool master_grow(void **list, size_t count, size_t *cap, size_t item_bytes);
+struct master_action *master_act(struct master *m, enum master_action_kind kind);
+struct record *master_record(struct master *m, enum record_kind kind);
+void master_close_link(struct master *m, uint32_t link, const char *reason);
+/* Writes frames through the given calls and sends them. */
+struct buffer *master_frame_begin(struct master *m, size_t *at);
+void master_frame_end(struct master *m, uint32_t link, size_t at, enum pn_status written);
+void master_send_attempt(struct master *m, uint32_t link, uint8_t type, uint64_t slice,
+                         uint64_t attempt, uint32_t lease_s);
+void master_break(struct master *m, const char *reason);
+
+/* The number under which this step's records will be committed. */
+static inline uint64_t master_step_seq(const struct master *m) { return m->seq + 1; }
+
+/* master_work.c */
+enum pn_status master_on_frame(struct master *m, const struct master_event *ev, struct pn_err *err);
+void master_on_link_down(struct master *m, uint32_t link);
+void master_fill(struct master *m); /* gives out what is ready to whoever has room */
+void master_fill_worker(struct master *m, struct worker_entry *w);
+void master_tell_ended(struct master *m, struct worker_entry *w);
+
+/* master_vote.c */
+enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
+                              const struct work_vote *v, struct pn_err *err);
+void master_on_pulled(struct master *m, const struct master_event *ev);
+void master_on_judged(struct master *m, const struct master_event *ev);
+void master_decide(struct master *m, struct open_slice *s);
+void master_give_up_slice(struct master *m, struct open_slice *s);
+void master_sealed(struct master *m, const struct master_sealing *sealing);
+void master_strike(struct master *m, struct worker_entry *w);
+
+/* master.c */
+void master_end(struct master *m, enum job_state state, const char *reason);
+void master_check_end(struct master *m);
+
+/* master_replay.c: weighs again what was voted before the restart. */
+void master_retally(struct master *m);
+
+#endif

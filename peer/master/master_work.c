@@ -1,0 +1,279 @@
+#include "peer/master/master_internal.h"
+
+static bool takes_work(const struct master *m, const struct worker_entry *w)
+{
+    return w->link != 0 && w->enlisted && !w->liar && m->stats.state == JOB_RUNNING &&
+           m->ending == 0 && !m->broken && m->started;
+}
+
+void master_tell_ended(struct master *m, struct worker_entry *w)
+{
+    if (w->link == 0) {
+        return;
+    }
+    const struct work_ended e = {m->config.job, m->config.run,
+                                 (uint8_t)(m->ending != 0 ? m->ending : m->stats.state)};
+    size_t at;
+    struct buffer *frames = master_frame_begin(m, &at);
+    master_frame_end(m, w->link, at, work_write_ended(&e, frames));
+}
+
+/*
+ * How many attempts a worker holds at once: its slots and a little more, so that a slot never waits
+ * for the network. The shorter the slices, the more; long ones are not hoarded.
+ */
+static uint32_t wanted_outstanding(const struct worker_entry *w)
+{
+    if (w->slots == 0) {
+        return 0;
+    }
+    uint64_t mean = w->plan.mean_ms;
+    uint64_t ahead = 1;
+    if (mean > 0) {
+        ahead = (uint64_t)w->slots * MASTER_PREFETCH_MS / mean;
+        ahead = ahead < 1 ? 1 : ahead;
+        uint64_t most = (uint64_t)w->slots * MASTER_PREFETCH_PER_SLOT;
+        ahead = ahead > most ? most : ahead;
+    }
+    return w->slots + (uint32_t)ahead;
+}
+
+static void assign(struct master *m, struct worker_entry *w, const struct attempt *a)
+{
+    uint64_t lease_s = (plan_lease_ms(&m->plan, &w->plan) + 999) / 1000;
+    master_send_attempt(m, w->link, FRAME_ASSIGN, a->of->slice, a->id, (uint32_t)lease_s);
+}
+
+void master_fill_worker(struct master *m, struct worker_entry *w)
+{
+    if (!takes_work(m, w)) {
+        return;
+    }
+    /* The master's own run breaks ties: one at a time even where no slots are lent. */
+    if (w->own && w->plan.outstanding < (w->slots > 0 ? w->slots : 1u)) {
+        struct attempt *a = plan_take_own(&m->plan, &w->plan, m->now_ms);
+        if (a != NULL) {
+            assign(m, w, a);
+        }
+    }
+    uint32_t wanted = wanted_outstanding(w);
+    while (w->plan.outstanding < wanted) {
+        struct attempt *a = plan_take(&m->plan, &w->plan, m->now_ms);
+        if (a == NULL && w->plan.outstanding < w->slots) {
+            a = plan_take_straggler(&m->plan, &w->plan, m->now_ms);
+        }
+        if (a == NULL) {
+            return;
+        }
+        assign(m, w, a);
+    }
+}
+
+void master_fill(struct master *m)
+{
+    bool own_waits = m->plan.own.member_count > 0;
+    if (m->filled_round == m->plan.round && !own_waits) {
+        return; /* nothing became ready since everybody was asked; steps fill their own worker */
+    }
+    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        master_fill_worker(m, w);
+    }
+    m->filled_round = m->plan.round;
+}
+
+/* --- joining ---------------------------------------------------------------------------------- */
+
+static enum pn_status on_join(struct master *m, const struct master_event *ev, struct pn_err *err)
+{
+    struct digest job;
+    enum pn_status status = work_parse_join(ev->frame->body, &job, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    size_t at;
+    struct buffer *frames = master_frame_begin(m, &at);
+    status = work_write_join_answer(ev->frame->request, &m->config.welcome, frames);
+    master_frame_end(m, ev->link, at, status);
+    return PN_OK;
+}
+
+static uint16_t grantable(const struct master *m, const struct worker_entry *w, uint16_t slots)
+{
+    if (w->own || m->config.slots_max == 0) {
+        return slots;
+    }
+    uint32_t others = m->roster.slot_count - w->slots;
+    uint32_t left = m->config.slots_max > others ? m->config.slots_max - others : 0;
+    return slots < left ? slots : (uint16_t)left;
+}
+
+/*
+ * What the worker still has in hand goes on under a new lease; what it no longer has is forgotten;
+ * what is decided meanwhile is called off.
+ */
+static void take_up_held(struct master *m, struct worker_entry *w, const struct work_enlist *e)
+{
+    for (uint16_t i = 0; i < e->held_count; i++) {
+        const struct work_held *h = &e->held[i];
+        if (!plan_issued(&m->plan, &w->plan, h->slice, h->attempt) ||
+            bitset_has(&m->plan.closed, h->slice)) {
+            master_send_attempt(m, w->link, FRAME_CANCEL, h->slice, h->attempt, 0);
+            continue;
+        }
+        struct attempt *a = plan_find(&m->plan, &w->plan, h->slice, h->attempt);
+        if (a != NULL) {
+            plan_alive(&m->plan, a, m->now_ms, 0);
+        } else if (plan_slice(&m->plan, h->slice) == NULL ||
+                   tally_find(&plan_slice(&m->plan, h->slice)->tally, h->attempt) == NULL) {
+            (void)plan_adopt(&m->plan, &w->plan, h->slice, h->attempt, m->now_ms);
+        }
+    }
+    for (struct attempt *a = w->plan.attempts; a != NULL;) {
+        struct attempt *next = a->next_of_worker;
+        if (a->late) {
+            plan_ended(&m->plan, a, 0);
+        }
+        a = next;
+    }
+}
+
+static enum pn_status on_enlist(struct master *m, const struct master_event *ev, struct pn_err *err)
+{
+    struct work_enlist *e = &m->enlist;
+    enum pn_status status = work_parse_enlist(ev->frame->body, e, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    struct digest id;
+    public_key_peer_id(&e->key, &id);
+    if (!digest_equal(&id, &ev->peer)) {
+        return pn_fail(err, PN_E_MISMATCH, "enlist: the key is not the link's");
+    }
+    struct worker_entry *w = roster_know(&m->roster, &ev->peer, ev->prefix, ev->own);
+    if (w == NULL || roster_connect(&m->roster, w, ev->link) != PN_OK) {
+        return pn_fail(err, PN_E_FULL, "enlist: no room for another worker");
+    }
+    size_t at;
+    struct buffer *frames = master_frame_begin(m, &at);
+    master_frame_end(m, ev->link, at, work_write_enlist_answer(ev->frame->request, frames));
+    if (m->ending != 0 || m->stats.state != JOB_RUNNING || w->liar) {
+        master_tell_ended(m, w);
+        return PN_OK;
+    }
+    bool fresh = !w->enlisted;
+    w->key = e->key;
+    w->enlisted = true;
+    roster_set_slots(&m->roster, w, grantable(m, w, e->slots));
+    if (fresh) {
+        take_up_held(m, w, e);
+    }
+    master_fill_worker(m, w);
+    return PN_OK;
+}
+
+void master_on_link_down(struct master *m, uint32_t link)
+{
+    struct worker_entry *w = roster_by_link(&m->roster, link);
+    if (w != NULL) {
+        roster_disconnect(&m->roster, w);
+        w->silent_since_ms = m->now_ms;
+        plan_worker_lost(&m->plan, &w->plan);
+    }
+}
+
+/* --- reports ---------------------------------------------------------------------------------- */
+
+static enum pn_status on_report(struct master *m, struct worker_entry *w, const struct frame *frame,
+                                struct pn_err *err)
+{
+    struct work_progress p = {0};
+    enum pn_status status = frame->type == FRAME_PROGRESS
+                                ? work_parse_progress(frame->body, &p, err)
+                                : work_parse_attempt(frame->type, frame->body, &p.what, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    struct attempt *a = plan_find(&m->plan, &w->plan, p.what.slice, p.what.attempt);
+    if (a == NULL) {
+        return PN_OK; /* decided meanwhile */
+    }
+    uint64_t remaining_ms = 0;
+    if (p.done > 0 && a->started_ms > 0) {
+        double per_unit = (double)(m->now_ms - a->started_ms) / (double)p.done;
+        double left = per_unit * (double)(p.total - p.done);
+        double most = (double)m->config.time_limit_s * 1000;
+        remaining_ms = (uint64_t)(left < most ? left : most);
+    }
+    plan_alive(&m->plan, a, m->now_ms, remaining_ms);
+    return PN_OK;
+}
+
+static enum pn_status on_give_up(struct master *m, struct worker_entry *w,
+                                 const struct frame *frame, struct pn_err *err)
+{
+    struct work_give_up g;
+    enum pn_status status = work_parse_give_up(frame->body, &g, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    struct attempt *a = plan_find(&m->plan, &w->plan, g.what.slice, g.what.attempt);
+    if (a == NULL) {
+        return PN_OK;
+    }
+    if (g.reason == WORK_LEAVING) {
+        plan_ended(&m->plan, a, 0); /* nobody's fault: to the next, at once */
+        return PN_OK;
+    }
+    struct open_slice *s = a->of;
+    w->given_up++;
+    plan_gave_up(&m->plan, a, m->now_ms);
+    if (w->own && s->own_wanted) {
+        master_give_up_slice(m, s); /* not even the master could run it */
+    } else if (s->give_ups >= PLAN_GIVE_UPS_MAX) {
+        if (m->config.own_can_run && !w->own) {
+            plan_need(&m->plan, s, s->need, true);
+        } else {
+            master_give_up_slice(m, s);
+        }
+    }
+    return PN_OK;
+}
+
+static enum pn_status on_vote_frame(struct master *m, struct worker_entry *w,
+                                    const struct frame *frame, struct pn_err *err)
+{
+    struct work_vote v;
+    enum pn_status status = work_parse_vote(frame->body, &v, err);
+    return status != PN_OK ? status : master_on_vote(m, w, frame->request, &v, err);
+}
+
+enum pn_status master_on_frame(struct master *m, const struct master_event *ev, struct pn_err *err)
+{
+    if (ev->frame->type == FRAME_JOIN) {
+        return on_join(m, ev, err);
+    }
+    if (ev->frame->type == FRAME_ENLIST) {
+        return on_enlist(m, ev, err);
+    }
+    struct worker_entry *w = roster_by_link(&m->roster, ev->link);
+    if (w == NULL) {
+        return pn_fail(err, PN_E_DENIED, "frame %u before enlisting", ev->frame->type);
+    }
+    enum pn_status status;
+    switch (ev->frame->type) {
+    case FRAME_STARTED:
+    case FRAME_PROGRESS:
+        status = on_report(m, w, ev->frame, err);
+        break;
+    case FRAME_GIVE_UP:
+        status = on_give_up(m, w, ev->frame, err);
+        break;
+    case FRAME_VOTE:
+        status = on_vote_frame(m, w, ev->frame, err);
+        break;
+    default:
+        return pn_fail(err, PN_E_MALFORMED, "frame %u is nothing for a master", ev->frame->type);
+    }
+    master_fill_worker(m, w);
+    return status;
+}

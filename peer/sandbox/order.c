@@ -15,7 +15,8 @@ uint32_t order_fd_count(const struct order *o)
     if (o->kind != ORDER_RUN) {
         return 0;
     }
-    return 2 + (o->program == ORDER_PROGRAM_OWN ? 1 : 0) + (o->own_folder ? 1 : 0) + o->file_count;
+    return 2 + (o->program == ORDER_PROGRAM_OWN ? 1U : 0U) + (o->own_folder ? 1U : 0U) +
+           o->file_count;
 }
 
 bool order_name_valid(const char *name)

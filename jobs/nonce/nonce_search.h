@@ -1,0 +1,27 @@
+/*
+ * nonce_search -- searches a range: the report of a slice, or one window of it again.
+ *
+ * What a slice's report says is a function of the puzzle and the slice alone, whatever kernel
+ * searched it in whatever order: jobs/nonce/README.md, "What a slice reports".
+ */
+#ifndef PREON_JOBS_NONCE_SEARCH_H
+#define PREON_JOBS_NONCE_SEARCH_H
+
+#include "jobs/nonce/nonce_puzzle.h"
+#include "jobs/nonce/nonce_report.h"
+
+/* Called about once a millisecond to ten, with how many nonces of the slice are done. */
+struct nonce_watch {
+    void (*on_progress)(void *arg, double done);
+    void *arg;
+};
+
+/* Searches a slice; watch may be NULL. */
+void nonce_search(const struct nonce_puzzle *p, struct nonce_range slice,
+                  const struct nonce_watch *watch, struct nonce_report *out);
+
+/* Searches all of a range as one window. */
+void nonce_search_window(const struct nonce_puzzle *p, struct nonce_range range,
+                         struct nonce_window *out);
+
+#endif

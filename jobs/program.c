@@ -1,0 +1,71 @@
+#include "jobs/program.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jobs/mandelbrot/mandelbrot_program.h"
+#include "jobs/nonce/nonce_program.h"
+
+static const struct job_program *const programs[] = {&nonce_program, &mandelbrot_program};
+
+const struct job_program *job_program_at(size_t index)
+{
+    return index < sizeof programs / sizeof programs[0] ? programs[index] : NULL;
+}
+
+void job_program_name(const struct job_program *p, char text[JOB_PROGRAM_NAME_BYTES])
+{
+    (void)snprintf(text, JOB_PROGRAM_NAME_BYTES, "%s@%" PRIu32, p->name, p->version);
+}
+
+const struct job_program *job_program_find(const char *name)
+{
+    const struct job_program *p;
+    for (size_t i = 0; (p = job_program_at(i)) != NULL; i++) {
+        char text[JOB_PROGRAM_NAME_BYTES];
+        job_program_name(p, text);
+        if (strcmp(text, name) == 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+/* Digits up to a space or the end; moves *in behind them. False when there are none or too many. */
+static bool take_number(struct pn_bytes *in, double *out)
+{
+    enum { DIGITS_MAX = 20 };
+    size_t digits = 0;
+    *out = 0;
+    while (digits < in->len && in->ptr[digits] >= '0' && in->ptr[digits] <= '9') {
+        *out = *out * 10 + (in->ptr[digits++] - '0');
+    }
+    in->ptr += digits;
+    in->len -= digits;
+    return digits > 0 && digits <= DIGITS_MAX;
+}
+
+bool job_progress_parse(struct pn_bytes line, double *done, double *total)
+{
+    static const char word[] = "progress ";
+    const size_t len = sizeof word - 1;
+    double d;
+    double t;
+    if (line.len < len || memcmp(line.ptr, word, len) != 0) {
+        return false;
+    }
+    line.ptr += len;
+    line.len -= len;
+    if (!take_number(&line, &d) || line.len == 0 || line.ptr[0] != ' ') {
+        return false;
+    }
+    line.ptr++;
+    line.len--;
+    if (!take_number(&line, &t) || line.len > 0 || d > t) {
+        return false;
+    }
+    *done = d;
+    *total = t;
+    return true;
+}

@@ -1,0 +1,180 @@
+#include "peer/store/index.h"
+
+#include <stdlib.h>
+
+struct index_content {
+    struct digest root;
+    uint32_t named; /* by so many files of jobs */
+    bool here;
+    bool proven;
+};
+
+struct index_job {
+    struct digest id;
+    uint32_t content_count;
+    struct index_content *contents[];
+};
+
+void index_init(struct index *x, uint64_t seed)
+{
+    table_init(&x->jobs, DIGEST_BYTES, INDEX_JOBS_MAX, seed);
+    table_init(&x->contents, DIGEST_BYTES, INDEX_CONTENTS_MAX, ~seed);
+}
+
+static void free_values(struct table *t)
+{
+    size_t place = 0;
+    for (void *value = table_next(t, &place); value != NULL; value = table_next(t, &place)) {
+        free(value);
+    }
+    table_fini(t);
+}
+
+void index_fini(struct index *x)
+{
+    free_values(&x->jobs);
+    free_values(&x->contents);
+}
+
+static struct index_content *content_at(const struct index *x, const struct digest *root)
+{
+    return table_get(&x->contents, root->b);
+}
+
+static struct index_content *content_make(struct index *x, const struct digest *root,
+                                          enum pn_status *status)
+{
+    struct index_content *c = content_at(x, root);
+    *status = PN_OK;
+    if (c != NULL) {
+        return c;
+    }
+    c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        *status = PN_E_NO_MEMORY;
+        return NULL;
+    }
+    c->root = *root;
+    *status = table_put(&x->contents, root->b, c);
+    if (*status != PN_OK) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+/* An entry that says nothing goes. */
+static void content_settle(struct index *x, struct index_content *c)
+{
+    if (c->named == 0 && !c->here) {
+        (void)table_remove(&x->contents, c->root.b);
+        free(c);
+    }
+}
+
+static void job_undo(struct index *x, struct index_job *j)
+{
+    for (uint32_t i = 0; i < j->content_count; i++) {
+        j->contents[i]->named--;
+        content_settle(x, j->contents[i]);
+    }
+    free(j);
+}
+
+enum pn_status index_add_job(struct index *x, const struct digest *job, const struct manifest *m)
+{
+    if (index_has_job(x, job)) {
+        return PN_E_EXISTS;
+    }
+    struct index_job *j = calloc(1, sizeof *j + m->file_count * sizeof j->contents[0]);
+    if (j == NULL) {
+        return PN_E_NO_MEMORY;
+    }
+    j->id = *job;
+    enum pn_status status = PN_OK;
+    for (uint32_t i = 0; i < m->file_count && status == PN_OK; i++) {
+        struct index_content *c = content_make(x, &m->files[i].root, &status);
+        if (c != NULL) {
+            c->named++;
+            j->contents[j->content_count++] = c;
+        }
+    }
+    if (status == PN_OK) {
+        status = table_put(&x->jobs, job->b, j);
+    }
+    if (status != PN_OK) {
+        job_undo(x, j);
+    }
+    return status;
+}
+
+bool index_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg)
+{
+    struct index_job *j = table_remove(&x->jobs, job->b);
+    if (j == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < j->content_count; i++) {
+        struct index_content *c = j->contents[i];
+        if (--c->named == 0) {
+            struct digest root = c->root;
+            c->here = false;
+            content_settle(x, c);
+            orphan(arg, &root);
+        }
+    }
+    free(j);
+    return true;
+}
+
+bool index_has_job(const struct index *x, const struct digest *job)
+{
+    return table_get(&x->jobs, job->b) != NULL;
+}
+
+void index_jobs(const struct index *x, index_each *each, void *arg)
+{
+    size_t place = 0;
+    for (const struct index_job *j = table_next(&x->jobs, &place); j != NULL;
+         j = table_next(&x->jobs, &place)) {
+        each(arg, &j->id);
+    }
+}
+
+enum pn_status index_set_here(struct index *x, const struct digest *root, bool proven)
+{
+    enum pn_status status;
+    struct index_content *c = content_make(x, root, &status);
+    if (c != NULL) {
+        c->here = true;
+        c->proven = proven;
+    }
+    return status;
+}
+
+void index_set_gone(struct index *x, const struct digest *root)
+{
+    struct index_content *c = content_at(x, root);
+    if (c != NULL) {
+        c->here = false;
+        content_settle(x, c);
+    }
+}
+
+bool index_here(const struct index *x, const struct digest *root)
+{
+    const struct index_content *c = content_at(x, root);
+    return c != NULL && c->here;
+}
+
+bool index_proven(const struct index *x, const struct digest *root)
+{
+    const struct index_content *c = content_at(x, root);
+    return c != NULL && c->here && c->proven;
+}
+
+bool index_named(const struct index *x, const struct digest *root)
+{
+    const struct index_content *c = content_at(x, root);
+    return c != NULL && c->named > 0;
+}

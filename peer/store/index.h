@@ -1,0 +1,44 @@
+/*
+ * index -- which jobs a store has, which contents they name, and which of those are here.
+ *
+ * A core: the shell tells it what it finds and does on the disk. Contents are counted by the jobs
+ * that name them, so that a file shared by jobs is kept once and goes with the last.
+ */
+#ifndef PREON_PEER_STORE_INDEX_H
+#define PREON_PEER_STORE_INDEX_H
+
+#include "common/digest.h"
+#include "common/manifest.h"
+#include "common/table.h"
+
+enum { INDEX_JOBS_MAX = 100 * 1000, INDEX_CONTENTS_MAX = 4 * 1000 * 1000 };
+
+struct index {
+    struct table jobs;     /* job ID -> struct index_job */
+    struct table contents; /* root -> struct index_content */
+};
+
+typedef void index_each(void *arg, const struct digest *digest);
+
+void index_init(struct index *x, uint64_t seed);
+void index_fini(struct index *x);
+
+/* Adds the job and counts its files. PN_E_EXISTS, PN_E_FULL, PN_E_NO_MEMORY: nothing changed. */
+enum pn_status index_add_job(struct index *x, const struct digest *job, const struct manifest *m);
+
+/* Tells each content that no job names any more; those are forgotten. False: no such job. */
+bool index_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg);
+
+bool index_has_job(const struct index *x, const struct digest *job);
+void index_jobs(const struct index *x, index_each *each, void *arg);
+
+/* The file with this root is whole on the disk; proven: known to hash right. */
+enum pn_status index_set_here(struct index *x, const struct digest *root, bool proven);
+void index_set_gone(struct index *x, const struct digest *root);
+bool index_here(const struct index *x, const struct digest *root);
+bool index_proven(const struct index *x, const struct digest *root); /* and here */
+
+/* Does some job name this content? */
+bool index_named(const struct index *x, const struct digest *root);
+
+#endif

@@ -1,0 +1,208 @@
+/* Whole files coming in: a job's file from its owner, and a worker's outputs from a descriptor. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "peer/store/dir_sys.h"
+#include "peer/store/inside.h"
+
+enum { COPY_BYTES = 256 * 1024 };
+
+/* A file that is being written and hashed: to its end, in order. */
+struct intake {
+    int fd;
+    uint64_t at;
+    struct hash_stream *hash;
+    char name[STORE_NAME_BYTES];
+};
+
+static enum pn_status intake_begin(struct intake *in, struct store *s, uint64_t size,
+                                   const char *name, struct pn_err *err)
+{
+    *in = (struct intake){.fd = -1};
+    (void)snprintf(in->name, sizeof in->name, "%s", name);
+    in->hash = hash_stream_new(size);
+    if (in->hash == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "%s: out of memory", name);
+    }
+    in->fd = dir_open(s->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL);
+    return in->fd >= 0 ? PN_OK : dir_fail(name, err);
+}
+
+static enum pn_status intake_write(struct intake *in, struct pn_bytes bytes, struct pn_err *err)
+{
+    if (!hash_stream_update(in->hash, bytes)) {
+        return pn_fail(err, PN_E_MISMATCH, "%s: more bytes than its size says", in->name);
+    }
+    enum pn_status status = dir_pwrite(in->fd, bytes, in->at, in->name, err);
+    in->at += bytes.len;
+    return status;
+}
+
+/* Synced; leaves are written beside it when there is more than one. */
+static enum pn_status intake_finish(struct intake *in, struct store *s, uint64_t size,
+                                    struct digest *root, struct pn_err *err)
+{
+    char name[STORE_NAME_BYTES];
+    const struct digest *leaves;
+    if (!hash_stream_final(in->hash, root, &leaves)) {
+        return pn_fail(err, PN_E_MISMATCH, "%s: %llu bytes, its size says %llu", in->name,
+                       (unsigned long long)in->at, (unsigned long long)size);
+    }
+    if (fsync(in->fd) != 0) {
+        return dir_fail(in->name, err);
+    }
+    uint32_t count = block_count_for(size);
+    if (count <= 1) {
+        return PN_OK;
+    }
+    store_name_add(in->name, ".leaves", name);
+    return dir_write_file(s->dir_fd, name,
+                          (struct pn_bytes){(const uint8_t *)leaves, count * sizeof *leaves}, true,
+                          err);
+}
+
+static void intake_end(struct intake *in)
+{
+    hash_stream_free(in->hash);
+    if (in->fd >= 0) {
+        (void)close(in->fd);
+    }
+}
+
+/* --- from the owner --- */
+
+struct store_put {
+    struct store *store;
+    struct digest root;
+    uint64_t size;
+    struct intake intake;
+};
+
+enum pn_status store_put_begin(struct store *s, uint64_t size, const struct digest *root,
+                               struct store_put **out, struct pn_err *err)
+{
+    if (size > FILE_BYTES_MAX) {
+        return pn_fail(err, PN_E_TOO_BIG, "a file of %llu bytes, at most %llu",
+                       (unsigned long long)size, (unsigned long long)FILE_BYTES_MAX);
+    }
+    if (store_has_file(s, root)) {
+        return pn_fail(err, PN_E_EXISTS, "the file is here already");
+    }
+    struct store_put *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    char name[STORE_NAME_BYTES];
+    store_tmp_name(s, name);
+    p->store = s;
+    p->root = *root;
+    p->size = size;
+    enum pn_status status = intake_begin(&p->intake, s, size, name, err);
+    if (status == PN_OK && size > 0 &&
+        fallocate(p->intake.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0) {
+        status = dir_fail(name, err);
+        status = status == PN_E_FULL ? status : PN_OK; /* other file systems just can't reserve */
+    }
+    if (status != PN_OK) {
+        store_put_abort(p);
+        return status;
+    }
+    *out = p;
+    return PN_OK;
+}
+
+enum pn_status store_put_write(struct store_put *p, struct pn_bytes bytes, struct pn_err *err)
+{
+    return intake_write(&p->intake, bytes, err);
+}
+
+static enum pn_status put_place(struct store_put *p, struct pn_err *err)
+{
+    struct store *s = p->store;
+    char name[STORE_NAME_BYTES];
+    char from[STORE_NAME_BYTES];
+    char to[STORE_NAME_BYTES];
+    store_content_name(&p->root, name);
+    store_name_add(p->intake.name, ".leaves", from);
+    store_name_add(name, ".leaves", to);
+    enum pn_status status =
+        block_count_for(p->size) > 1 ? dir_rename(s->dir_fd, from, to, err) : PN_OK;
+    status = status == PN_OK ? dir_rename(s->dir_fd, p->intake.name, name, err) : status;
+    status = status == PN_OK ? dir_sync(s->dir_fd, "files", err) : status;
+    if (status != PN_OK) {
+        return status;
+    }
+    store_lock(s);
+    status = index_set_here(&s->index, &p->root, true);
+    store_unlock(s);
+    return status == PN_OK ? PN_OK : pn_fail(err, status, "files: %s", pn_status_text(status));
+}
+
+enum pn_status store_put_finish(struct store_put *p, struct pn_err *err)
+{
+    struct digest root;
+    enum pn_status status = intake_finish(&p->intake, p->store, p->size, &root, err);
+    if (status == PN_OK && !digest_equal(&root, &p->root)) {
+        status = pn_fail(err, PN_E_MISMATCH, "the file's bytes are not those its manifest names");
+    }
+    status = status == PN_OK ? put_place(p, err) : status;
+    store_put_abort(p);
+    return status;
+}
+
+void store_put_abort(struct store_put *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    char leaves[STORE_NAME_BYTES];
+    store_name_add(p->intake.name, ".leaves", leaves);
+    (void)dir_remove(p->store->dir_fd, p->intake.name, NULL); /* not there after a rename */
+    (void)dir_remove(p->store->dir_fd, leaves, NULL);
+    intake_end(&p->intake);
+    free(p);
+}
+
+/* --- from a descriptor --- */
+
+static enum pn_status copy_all(struct intake *in, int fd, uint64_t size, struct pn_err *err)
+{
+    uint8_t *piece = malloc(COPY_BYTES);
+    enum pn_status status =
+        piece != NULL ? PN_OK : pn_fail(err, PN_E_NO_MEMORY, "%s: out of memory", in->name);
+    for (uint64_t at = 0; at < size && status == PN_OK;) {
+        size_t len = size - at < COPY_BYTES ? (size_t)(size - at) : COPY_BYTES;
+        status = dir_pread(fd, piece, len, at, "output", err);
+        if (status == PN_OK) {
+            status = intake_write(in, (struct pn_bytes){piece, len}, err);
+        }
+        at += len;
+    }
+    free(piece);
+    return status;
+}
+
+enum pn_status store_copy_in(struct store *s, int fd, uint64_t bytes_max, const char *name,
+                             uint64_t *size, struct digest *root, struct pn_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return dir_fail("output", err);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return pn_fail(err, PN_E_MISMATCH, "output: not a regular file");
+    }
+    *size = (uint64_t)st.st_size;
+    if (*size > bytes_max || *size > FILE_BYTES_MAX) {
+        return pn_fail(err, PN_E_TOO_BIG, "output: %llu bytes, at most %llu are left",
+                       (unsigned long long)*size, (unsigned long long)bytes_max);
+    }
+    struct intake in;
+    enum pn_status status = intake_begin(&in, s, *size, name, err);
+    status = status == PN_OK ? copy_all(&in, fd, *size, err) : status;
+    status = status == PN_OK ? intake_finish(&in, s, *size, root, err) : status;
+    intake_end(&in);
+    return status;
+}

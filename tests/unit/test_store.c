@@ -1,0 +1,138 @@
+/* The store's cores: what the hashes say of a file, and which contents which jobs name. */
+#include "tests/unit/unit.h"
+
+#include "peer/store/content.h"
+#include "peer/store/index.h"
+
+enum { SIZE = 2 * BLOCK_BYTES_MIN + 1000, BLOCKS = 3 };
+
+static uint8_t bytes[SIZE];
+
+static struct pn_bytes block(uint32_t i)
+{
+    return (struct pn_bytes){bytes + (size_t)i * BLOCK_BYTES_MIN, block_length(SIZE, i)};
+}
+
+static void make(struct digest leaves[BLOCKS], struct digest *root)
+{
+    for (size_t i = 0; i < SIZE; i++) {
+        bytes[i] = (uint8_t)(i * 31 + i / 251);
+    }
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        hash_leaf(block(i), &leaves[i]);
+    }
+    hash_root(SIZE, leaves, root);
+}
+
+static void leaves_are_believed_only_under_their_root(void **state)
+{
+    (void)state;
+    struct digest leaves[BLOCKS];
+    struct digest root;
+    struct content c;
+    make(leaves, &root);
+    assert_int_equal(content_init(&c, &root, SIZE), PN_OK);
+    assert_false(content_has_leaves(&c));
+    leaves[1].b[5] ^= 1;
+    assert_int_equal(content_set_leaves(&c, leaves), PN_E_MISMATCH);
+    assert_false(content_has_leaves(&c));
+    leaves[1].b[5] ^= 1;
+    assert_int_equal(content_set_leaves(&c, leaves), PN_OK);
+    assert_true(content_is_block(&c, 1, block(1)));
+    assert_false(content_is_block(&c, 0, block(1)));
+    assert_false(content_is_block(&c, 2, (struct pn_bytes){block(2).ptr, 999}));
+    bytes[SIZE - 1] ^= 1;
+    assert_false(content_is_block(&c, 2, block(2)));
+    bytes[SIZE - 1] ^= 1;
+    content_fini(&c);
+}
+
+static void a_file_of_one_block_needs_no_leaves(void **state)
+{
+    (void)state;
+    struct digest leaf;
+    struct digest root;
+    struct content c;
+    hash_leaf(pn_bytes_str("hello"), &leaf);
+    hash_root(5, &leaf, &root);
+    assert_int_equal(content_init(&c, &root, 5), PN_OK);
+    assert_true(content_has_leaves(&c));
+    assert_true(content_is_block(&c, 0, pn_bytes_str("hello")));
+    assert_false(content_is_block(&c, 0, pn_bytes_str("hellp")));
+    content_fini(&c);
+}
+
+static void the_record_of_blocks_comes_back(void **state)
+{
+    (void)state;
+    struct digest root = {{0}};
+    struct content c;
+    struct content again;
+    uint64_t size = (uint64_t)11 * BLOCK_BYTES_MIN;
+    assert_int_equal(content_init(&c, &root, size), PN_OK);
+    bitset_add(&c.had, 0);
+    bitset_add(&c.had, 10);
+    uint8_t record[2] = {content_record_byte(&c, 0), content_record_byte(&c, 1)};
+    assert_int_equal(record[0], 1);
+    assert_int_equal(record[1], 4);
+    assert_int_equal(content_init(&again, &root, size), PN_OK);
+    assert_true(content_read_record(&again, (struct pn_bytes){record, 2}));
+    assert_true(bitset_has(&again.had, 10) && again.had.member_count == 2);
+    content_fini(&again);
+    assert_int_equal(content_init(&again, &root, size), PN_OK);
+    record[1] = 0x0c; /* a twelfth block */
+    assert_false(content_read_record(&again, (struct pn_bytes){record, 2}));
+    assert_false(content_read_record(&again, (struct pn_bytes){record, 1}));
+    assert_true(again.had.member_count == 0);
+    content_fini(&again);
+    content_fini(&c);
+    assert_int_equal(content_init(&c, &root, FILE_BYTES_MAX + 1), PN_E_TOO_BIG);
+}
+
+static uint32_t orphan_count;
+
+static void on_orphan(void *arg, const struct digest *root)
+{
+    assert_memory_equal(root->b, ((const struct digest *)arg)->b, DIGEST_BYTES);
+    orphan_count++;
+}
+
+/* A file that two jobs share goes with the second; one that a job lists twice goes once. */
+static void contents_go_with_the_last_job_that_names_them(void **state)
+{
+    (void)state;
+    struct index x;
+    struct manifest_file files[2] = {{.root = {{7}}}, {.root = {{7}}}};
+    struct manifest m = {.files = files, .file_count = 2};
+    struct digest a = {{1}};
+    struct digest b = {{2}};
+    index_init(&x, 1);
+    assert_int_equal(index_add_job(&x, &a, &m), PN_OK);
+    assert_int_equal(index_add_job(&x, &a, &m), PN_E_EXISTS);
+    assert_int_equal(index_add_job(&x, &b, &m), PN_OK);
+    assert_false(index_here(&x, &files[0].root));
+    assert_int_equal(index_set_here(&x, &files[0].root, false), PN_OK);
+    assert_true(index_here(&x, &files[0].root));
+    assert_false(index_proven(&x, &files[0].root));
+    orphan_count = 0;
+    assert_true(index_remove_job(&x, &a, on_orphan, &files[0].root));
+    assert_int_equal(orphan_count, 0);
+    assert_true(index_named(&x, &files[0].root));
+    assert_true(index_remove_job(&x, &b, on_orphan, &files[0].root));
+    assert_int_equal(orphan_count, 1);
+    assert_false(index_here(&x, &files[0].root));
+    assert_false(index_remove_job(&x, &b, on_orphan, &files[0].root));
+    assert_int_equal(x.contents.count, 0);
+    index_fini(&x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leaves_are_believed_only_under_their_root),
+        cmocka_unit_test(a_file_of_one_block_needs_no_leaves),
+        cmocka_unit_test(the_record_of_blocks_comes_back),
+        cmocka_unit_test(contents_go_with_the_last_job_that_names_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,604 @@
+/* The store on a real disk: what survives which stop, what is noticed, what is refused. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "peer/store/dir_sys.h"
+#include "peer/store/store_sys.h"
+
+enum { SIZE = 3 * BLOCK_BYTES_MIN + 77, BLOCKS = 4, NO_NAMESPACES = 99 };
+
+static char dir[64];
+static uint8_t bytes[SIZE];
+static struct digest leaves[BLOCKS];
+static struct digest root;
+static struct pn_err err;
+
+#define OK(call) must_succeed(call)
+static void must_succeed(enum pn_status status)
+{
+    if (status != PN_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/tmp/preon-test-store-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    for (size_t i = 0; i < SIZE; i++) {
+        bytes[i] = (uint8_t)(i * 131 + i / 977);
+    }
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        hash_leaf((struct pn_bytes){bytes + (size_t)i * BLOCK_BYTES_MIN, block_length(SIZE, i)},
+                  &leaves[i]);
+    }
+    hash_root(SIZE, leaves, &root);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static const char *content_path(const char *suffix)
+{
+    char hex[DIGEST_HEX_BYTES];
+    char name[128];
+    digest_hex(&root, hex);
+    (void)snprintf(name, sizeof name, "files/%s%s", hex, suffix);
+    return path_of(name);
+}
+
+static bool there(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+static void flip_bit(const char *path, off_t at)
+{
+    uint8_t byte;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    assert_int_equal(close(fd), 0);
+}
+
+/* A stop without store_close, as seen by the next start. */
+static void crash(struct store *s)
+{
+    store_close(s);
+    int fd = open(path_of("running"), O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+static struct store *start(void)
+{
+    struct store *s = NULL;
+    OK(store_open(dir, &s, &err));
+    return s;
+}
+
+/* A job that names the test file, so that the store keeps it. */
+static struct digest put_job(struct store *s)
+{
+    struct manifest m;
+    struct buffer text;
+    struct signature owner = {{1}};
+    struct digest job;
+    static const char *const args[] = {"crunch", NULL};
+    manifest_init(&m, MANIFEST_JOB);
+    (void)snprintf(m.name, sizeof m.name, "crunch");
+    m.slice_count = 1;
+    m.quorum = 2;
+    OK(manifest_add_file(&m, "crunch", SIZE, &root, true, &err));
+    OK(manifest_set_command(&m, PROGRAM_FILE, args, 1, &err));
+    buffer_init(&text, MANIFEST_BYTES_MAX);
+    OK(manifest_write(&m, &text, &err));
+    OK(store_job_put(s, buffer_bytes(&text), &owner, NULL, &job, &err));
+    buffer_fini(&text);
+    manifest_fini(&m);
+    return job;
+}
+
+static struct pn_bytes block(uint32_t i)
+{
+    return (struct pn_bytes){bytes + (size_t)i * BLOCK_BYTES_MIN, block_length(SIZE, i)};
+}
+
+static struct store_file *open_file(struct store *s)
+{
+    struct store_file *f = NULL;
+    OK(store_file_open(s, &root, SIZE, true, &f, &err));
+    return f;
+}
+
+static void jobs_are_kept_and_removed(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct digest job = put_job(s);
+    crash(s);
+    s = start();
+    struct digest *jobs;
+    size_t count;
+    assert_int_equal(store_jobs(s, &jobs, &count), PN_OK);
+    assert_int_equal(count, 1);
+    assert_true(digest_equal(&jobs[0], &job));
+    free(jobs);
+
+    struct store_job j;
+    OK(store_job_read(s, &job, &j, &err));
+    assert_int_equal(j.owner.b[0], 1);
+    assert_false(j.granted);
+    store_job_fini(&j);
+
+    struct grant grant = {.job = job, .serial = 3, .peer_count = 1};
+    OK(store_job_read(s, &job, &j, &err));
+    OK(store_job_put(s, buffer_bytes(&j.manifest), &j.owner, &grant, &job, &err));
+    store_job_fini(&j);
+    OK(store_job_read(s, &job, &j, &err));
+    assert_true(j.granted && j.grant.serial == 3);
+    store_job_fini(&j);
+
+    OK(store_job_remove(s, &job, &err));
+    assert_false(store_has_job(s, &job));
+    assert_int_equal(store_job_read(s, &job, &j, &err), PN_E_NOT_FOUND);
+    assert_int_equal(store_job_remove(s, &job, &err), PN_E_NOT_FOUND);
+    store_close(s);
+}
+
+static void a_file_streams_in_and_is_read_back(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_put *put;
+    (void)put_job(s);
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    for (size_t at = 0; at < SIZE; at += 10000) {
+        size_t len = SIZE - at < 10000 ? SIZE - at : 10000;
+        OK(store_put_write(put, (struct pn_bytes){bytes + at, len}, &err));
+    }
+    OK(store_put_finish(put, &err));
+    assert_true(store_has_file(s, &root));
+    assert_int_equal(store_put_begin(s, SIZE, &root, &put, &err), PN_E_EXISTS);
+    store_close(s);
+
+    s = start();
+    assert_true(store_has_file(s, &root));
+    int fd = -1;
+    OK(store_file_fd(s, &root, &fd, &err));
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+    (void)close(fd);
+    struct store_file *f = open_file(s);
+    assert_true(store_file_whole(f));
+    uint8_t *out = malloc(BLOCK_BYTES_MIN);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        OK(store_file_read_block(f, i, out, &err));
+        assert_memory_equal(out, block(i).ptr, block(i).len);
+    }
+    struct digest told[BLOCKS];
+    OK(store_file_leaves(f, 0, BLOCKS, told, &err));
+    assert_memory_equal(told, leaves, sizeof told);
+    assert_int_equal(store_file_leaves(f, 1, BLOCKS, told, &err), PN_E_RANGE);
+    free(out);
+    store_file_close(f);
+    store_close(s);
+}
+
+static void other_bytes_than_the_manifest_names_are_refused(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_put *put;
+    (void)put_job(s);
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    bytes[5] ^= 1;
+    OK(store_put_write(put, (struct pn_bytes){bytes, SIZE}, &err));
+    bytes[5] ^= 1;
+    assert_int_equal(store_put_write(put, (struct pn_bytes){bytes, 1}, &err), PN_E_MISMATCH);
+    assert_int_equal(store_put_finish(put, &err), PN_E_MISMATCH);
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    OK(store_put_write(put, (struct pn_bytes){bytes, SIZE - 1}, &err));
+    assert_int_equal(store_put_finish(put, &err), PN_E_MISMATCH);
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    store_put_abort(put);
+    assert_false(store_has_file(s, &root));
+    store_close(s);
+}
+
+static void blocks_make_a_file(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    struct store_file *f = open_file(s);
+    assert_int_equal(store_file_write_block(f, 0, block(0), &err), PN_E_NOT_FOUND);
+    leaves[2].b[0] ^= 1;
+    assert_int_equal(store_file_put_leaves(f, leaves, &err), PN_E_MISMATCH);
+    leaves[2].b[0] ^= 1;
+    OK(store_file_put_leaves(f, leaves, &err));
+    assert_int_equal(store_file_write_block(f, 1, block(2), &err), PN_E_MISMATCH);
+    assert_int_equal(store_file_write_block(f, BLOCKS, block(2), &err), PN_E_RANGE);
+    for (uint32_t i = BLOCKS; i > 0; i--) {
+        assert_false(store_file_whole(f));
+        OK(store_file_write_block(f, i - 1, block(i - 1), &err));
+        OK(store_file_write_block(f, i - 1, block(i - 1), &err)); /* twice is fine */
+    }
+    assert_true(store_file_whole(f));
+    assert_true(store_has_file(s, &root));
+    assert_true(there(content_path("")));
+    assert_false(there(content_path(".part")));
+    assert_false(there(content_path(".had")));
+    store_file_close(f);
+    store_close(s);
+}
+
+/* After a clean stop the record is believed; after a crash every recorded block is hashed. */
+static void a_flipped_bit_in_a_recorded_block_is_noticed(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    struct store_file *f = open_file(s);
+    OK(store_file_put_leaves(f, leaves, &err));
+    OK(store_file_write_block(f, 0, block(0), &err));
+    OK(store_file_write_block(f, 1, block(1), &err));
+    store_file_close(f);
+    crash(s);
+    flip_bit(content_path(".part"), BLOCK_BYTES_MIN + 9);
+
+    s = start();
+    f = open_file(s);
+    assert_true(store_file_has_leaves(f));
+    assert_true(store_file_has_block(f, 0));
+    assert_false(store_file_has_block(f, 1));
+    assert_false(store_file_has_block(f, 2));
+    for (uint32_t i = 1; i < BLOCKS; i++) {
+        OK(store_file_write_block(f, i, block(i), &err));
+    }
+    assert_true(store_file_whole(f));
+    store_file_close(f);
+    store_close(s);
+}
+
+/* The record is longer than what was written: the crash took the last block's bytes. */
+static void a_torn_part_is_noticed(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    struct store_file *f = open_file(s);
+    OK(store_file_put_leaves(f, leaves, &err));
+    OK(store_file_write_block(f, 0, block(0), &err));
+    OK(store_file_write_block(f, 3, block(3), &err));
+    store_file_close(f);
+    crash(s);
+    assert_int_equal(truncate(content_path(".part"), BLOCK_BYTES_MIN), 0);
+    s = start();
+    f = open_file(s);
+    assert_true(store_file_has_block(f, 0));
+    assert_false(store_file_has_block(f, 3));
+    store_file_close(f);
+    store_close(s);
+}
+
+static void put_whole(struct store *s)
+{
+    struct store_put *put;
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    OK(store_put_write(put, (struct pn_bytes){bytes, SIZE}, &err));
+    OK(store_put_finish(put, &err));
+}
+
+static void a_whole_file_that_changed_is_fetched_again_in_part(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    put_whole(s);
+    crash(s);
+    flip_bit(content_path(""), 2 * BLOCK_BYTES_MIN);
+
+    s = start();
+    assert_false(store_has_file(s, &root)); /* not before it is proven */
+    int fd = -1;
+    assert_int_equal(store_file_fd(s, &root, &fd, &err), PN_E_MISMATCH);
+    struct store_file *f = open_file(s);
+    assert_false(store_file_whole(f));
+    assert_true(store_file_has_block(f, 1));
+    assert_false(store_file_has_block(f, 2));
+    OK(store_file_write_block(f, 2, block(2), &err));
+    assert_true(store_has_file(s, &root));
+    OK(store_file_fd(s, &root, &fd, &err));
+    (void)close(fd);
+    store_file_close(f);
+    store_close(s);
+}
+
+static void a_file_that_changes_while_it_is_served_is_noticed(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    put_whole(s);
+    struct store_file *f = open_file(s);
+    uint8_t *out = malloc(BLOCK_BYTES_MIN);
+    OK(store_file_read_block(f, 1, out, &err));
+    OK(store_file_read_block(f, 1, out, &err));
+    flip_bit(content_path(""), BLOCK_BYTES_MIN + 1);
+    assert_int_equal(store_file_read_block(f, 1, out, &err), PN_E_MISMATCH);
+    OK(store_file_read_block(f, 0, out, &err));
+    free(out);
+    store_file_close(f);
+    store_close(s);
+}
+
+/* --- outputs --- */
+
+static const struct file_set attempt = {
+    .kind = SET_OF_ATTEMPT, .job = {{5}}, .run = {{6}}, .slice = 12, .attempt = 3};
+
+static int file_with(const void *from, size_t len)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, from, len), (ssize_t)len);
+    return fd;
+}
+
+static uint32_t listed;
+
+static void on_listed(void *arg, const struct file_set *set)
+{
+    (void)arg;
+    assert_true(file_set_equal(set, &attempt));
+    listed++;
+}
+
+static void outputs_go_from_outbox_to_own_master(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_adopt adopt[2] = {{.fd = file_with(bytes, SIZE), .index = 0},
+                                   {.fd = file_with("7\n", 2), .index = 4}};
+    assert_int_equal(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 1, &err), PN_E_TOO_BIG);
+    OK(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 2, &err));
+    assert_true(digest_equal(&adopt[0].root, &root));
+    assert_true(adopt[1].size == 2);
+    OK(store_outbox_list(s, on_listed, NULL, &err));
+    assert_int_equal(listed, 0); /* no vote yet */
+    OK(store_outbox_commit(s, &attempt, pn_bytes_str("my vote"), &err));
+    assert_int_equal(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 2, &err), PN_E_EXISTS);
+    (void)close(adopt[0].fd);
+    (void)close(adopt[1].fd);
+    crash(s);
+
+    s = start();
+    OK(store_outbox_list(s, on_listed, NULL, &err));
+    assert_int_equal(listed, 1);
+    struct buffer note;
+    buffer_init(&note, STORE_NOTE_BYTES_MAX);
+    OK(store_outbox_note(s, &attempt, &note, &err));
+    assert_true(pn_bytes_equal(buffer_bytes(&note), pn_bytes_str("my vote")));
+    buffer_fini(&note);
+
+    struct store_file *f;
+    OK(store_output_open(s, &attempt, 0, NULL, 0, false, &f, &err));
+    assert_true(digest_equal(store_file_root(f), &root) && store_file_size(f) == SIZE);
+    store_file_close(f);
+    assert_int_equal(store_output_open(s, &attempt, 1, NULL, 0, false, &f, &err), PN_E_NOT_FOUND);
+
+    OK(store_outbox_hand_over(s, &attempt, &err));
+    OK(store_outbox_hand_over(s, &attempt, &err)); /* twice is fine */
+    int fd;
+    uint64_t size;
+    char text[3] = {0};
+    OK(store_output_fd(s, &attempt, 4, &fd, &size, &err));
+    assert_int_equal(pread(fd, text, 2, 0), 2);
+    assert_string_equal(text, "7\n");
+    (void)close(fd);
+    OK(store_outputs_drop(s, &attempt, &err));
+    OK(store_outputs_drop(s, &attempt, &err));
+    OK(store_outbox_drop(s, &attempt, &err));
+    assert_int_equal(store_output_fd(s, &attempt, 4, &fd, &size, &err), PN_E_NOT_FOUND);
+    listed = 0;
+    store_close(s);
+}
+
+static void fetched_outputs_are_resumed_and_then_final(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_file *f;
+    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
+    OK(store_file_put_leaves(f, leaves, &err));
+    OK(store_file_write_block(f, 2, block(2), &err));
+    store_file_close(f);
+    crash(s);
+    s = start();
+    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
+    assert_true(store_file_has_block(f, 2));
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        OK(store_file_write_block(f, i, block(i), &err));
+    }
+    assert_true(store_file_whole(f));
+    store_file_close(f);
+    int fd;
+    uint64_t size;
+    assert_int_equal(store_output_fd(s, &attempt, 0, &fd, &size, &err), PN_E_NOT_FOUND);
+    OK(store_outputs_finish(s, &attempt, &err));
+    OK(store_outputs_finish(s, &attempt, &err));
+    OK(store_output_fd(s, &attempt, 0, &fd, &size, &err));
+    assert_true(size == SIZE);
+    (void)close(fd);
+    store_close(s);
+}
+
+static void an_empty_file_is_whole_at_once(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct digest empty;
+    struct store_file *f;
+    hash_root(0, NULL, &empty);
+    OK(store_file_open(s, &empty, 0, true, &f, &err));
+    assert_true(store_file_whole(f));
+    store_file_close(f);
+    assert_int_equal(store_file_open(s, &root, 0, true, &f, &err), PN_E_MISMATCH);
+    store_close(s);
+}
+
+/* --- refusals --- */
+
+static void a_folder_in_use_is_refused(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store *second;
+    assert_int_equal(store_open(dir, &second, &err), PN_E_BUSY);
+    assert_non_null(strstr(err.text, "in use by another peer"));
+    assert_true(there(path_of("running")));
+    store_close(s);
+    assert_false(there(path_of("running")));
+    struct stat st;
+    assert_int_equal(stat(path_of("files"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+static void a_newer_version_is_refused(void **state)
+{
+    (void)state;
+    store_close(start());
+    int fd = open(path_of("format"), O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, "preon data 2\n", 13), 13);
+    (void)close(fd);
+    struct store *s;
+    assert_int_equal(store_open(dir, &s, &err), PN_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "newer version"));
+}
+
+static void files_that_no_job_names_are_forgotten(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    put_whole(s);
+    store_close(s);
+    s = start();
+    assert_false(store_has_file(s, &root));
+    assert_false(there(content_path("")));
+    assert_false(there(content_path(".leaves")));
+    store_close(s);
+}
+
+/* On a file system of 256 KiB in a mount namespace of its own; the child's exit code tells. */
+static int full_disk(void)
+{
+    struct store *s;
+    struct store_file *f;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("preon-test", dir, "tmpfs", 0, "size=256k") != 0) {
+        return 2;
+    }
+    if (store_open(dir, &s, &err) != PN_OK) {
+        return 3;
+    }
+    (void)put_job(s);
+    if (store_file_open(s, &root, SIZE, true, &f, &err) != PN_OK ||
+        store_file_put_leaves(f, leaves, &err) != PN_OK) {
+        return 4;
+    }
+    if (store_file_write_block(f, 0, block(0), &err) != PN_E_FULL ||
+        strstr(err.text, "disk is full") == NULL) {
+        return 5;
+    }
+    store_file_close(f);
+    struct store_adopt adopt = {.fd = file_with(bytes, SIZE)};
+    if (store_outbox_adopt(s, &attempt, &adopt, 1, SIZE, &err) != PN_E_FULL) {
+        return 6;
+    }
+    struct store_put *put;
+    if (store_put_begin(s, SIZE, &root, &put, &err) != PN_E_FULL) {
+        return 7;
+    }
+    store_close(s);
+    return 0;
+}
+
+static void a_full_disk_is_said_to_be_full(void **state)
+{
+    (void)state;
+    assert_int_equal(dir_write_file(AT_FDCWD, "/dev/full", pn_bytes_str("x"), false, &err),
+                     PN_E_FULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        /* an ordinary user gets a user namespace in which it may mount */
+        if (unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0) {
+            _exit(errno == EPERM ? NO_NAMESPACES : 1);
+        }
+        _exit(full_disk());
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NO_NAMESPACES) {
+        print_message("no mount namespace to be had here: only /dev/full was tried\n");
+        return;
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(jobs_are_kept_and_removed),
+        TEST(a_file_streams_in_and_is_read_back),
+        TEST(other_bytes_than_the_manifest_names_are_refused),
+        TEST(blocks_make_a_file),
+        TEST(a_flipped_bit_in_a_recorded_block_is_noticed),
+        TEST(a_torn_part_is_noticed),
+        TEST(a_whole_file_that_changed_is_fetched_again_in_part),
+        TEST(a_file_that_changes_while_it_is_served_is_noticed),
+        TEST(outputs_go_from_outbox_to_own_master),
+        TEST(fetched_outputs_are_resumed_and_then_final),
+        TEST(an_empty_file_is_whole_at_once),
+        TEST(a_folder_in_use_is_refused),
+        TEST(a_newer_version_is_refused),
+        TEST(files_that_no_job_names_are_forgotten),
+        TEST(a_full_disk_is_said_to_be_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

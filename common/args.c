@@ -382,9 +382,9 @@ enum pn_status args_parse(const struct args_spec *spec, const char *const *argv,
     a.positionals = (const char **)(a.items + argc);
     for (size_t i = 0; i < count; i++) {
         const struct args_option *o = option_at(spec, i);
-        if (o->initial != NULL && value_set(&a.values[i], o, o->initial, o->name, NULL) != PN_OK) {
-            assert(!"a table's default is outside its own range");
-        }
+        bool valid =
+            o->initial == NULL || value_set(&a.values[i], o, o->initial, o->name, NULL) == PN_OK;
+        assert(valid); /* a table's default keeps to the table's own bounds */
     }
     enum pn_status status = take_all(&a, argv, argc, err);
     if (status != PN_OK) {

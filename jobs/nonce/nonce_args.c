@@ -120,7 +120,8 @@ static enum pn_status block_from_midstate(const struct args *a, struct nonce_puz
 {
     uint8_t state[SHA256_DIGEST_BYTES];
     uint64_t bytes = args_u64(a, "midstate-bytes");
-    if (!args_given(a, "block-hex") || !args_given(a, "midstate") || bytes % 64 != 0) {
+    if (!args_given(a, "block-hex") || !args_given(a, "midstate") ||
+        !args_given(a, "midstate-bytes") || bytes % SHA256_BLOCK_BYTES != 0) {
         return pn_fail(err, PN_E_RANGE,
                        "--midstate-bytes: %" PRIu64
                        "; it takes a multiple of 64, with --midstate and --block-hex beside it",

@@ -47,7 +47,6 @@ enum trackline_kind {
     TRACKLINE_WANT,  /* addr, job, slots */
     TRACKLINE_END,   /* count, known */
     TRACKLINE_HIRE,  /* token, addr, job */
-    TRACKLINE_PROVE, /* token, port: a dial-back is on its way */
     TRACKLINE_PONG,
     TRACKLINE_BUSY,  /* seconds, text */
     TRACKLINE_ERROR, /* text */

@@ -45,7 +45,6 @@ static const struct sample SAMPLES[] = {
     {TRACKLINE_ANSWER, "WANT 192.0.2.1 42069 " JOB " 4"},
     {TRACKLINE_ANSWER, "END 50 1000000"},
     {TRACKLINE_ANSWER, "HIRE 4294967295 192.0.2.1 42069 " JOB},
-    {TRACKLINE_ANSWER, "PROVE 17 42069"},
     {TRACKLINE_ANSWER, "PONG"},
     {TRACKLINE_ANSWER, "BUSY 30 too many jobs from your network"},
     {TRACKLINE_ANSWER, "ERROR unknown word"},

@@ -1,0 +1,642 @@
+#include "tracker/hiring.h"
+
+#include "common/table.h"
+#include "tracker/draw.h"
+
+#include <stdlib.h>
+
+/* Words as keyed hashes; 0 ends the list. A collision costs a HIRE that is answered PASS. */
+struct traits {
+    uint32_t word[TRACKLINE_WORDS_MAX];
+};
+
+/* A job that this peer is not to be offered for a while. */
+struct shunned {
+    uint32_t job_hash;
+    uint64_t until_ms;
+};
+
+enum idle_state {
+    IDLE_AVAILABLE,
+    IDLE_OFFERED, /* HIRE is under way */
+    IDLE_ENGAGED, /* took an offer and has not yet said what became of it */
+    IDLE_SILENT,  /* did not answer: waits for a sign of life */
+};
+
+struct idle {
+    uint32_t conn;
+    uint32_t host;
+    uint32_t place;        /* in available, while IDLE_AVAILABLE */
+    struct fifo_link link; /* while IDLE_OFFERED or IDLE_ENGAGED */
+    uint32_t token;        /* of the offer, like the next three */
+    uint32_t demand;
+    uint32_t demand_id; /* the record may be another demand's by now */
+    uint16_t slots_offered;
+    uint16_t slots;
+    uint64_t since_ms; /* when it came into its state */
+    uint8_t state;
+    uint8_t shunned_next;
+    struct shunned shunned[HIRING_SHUNNED];
+    struct traits abilities;
+};
+
+struct demand {
+    uint32_t conn;
+    uint32_t id; /* never 0 while the record is in use */
+    uint32_t hirer;
+    struct fifo_link turn; /* in its hirer's queue, while open */
+    uint32_t conn_next;    /* the connection's list */
+    uint32_t offer_count;
+    uint32_t slots_offered;
+    uint16_t slots; /* still wanted */
+    uint16_t port;
+    bool open; /* wants more than is offered already */
+    uint32_t job_hash;
+    struct digest job;
+    struct traits needs;
+};
+
+/* One address with demands. */
+struct hirer {
+    uint32_t host;
+    uint32_t demand_count;
+    uint32_t place;    /* in open, while turns is not empty */
+    struct fifo turns; /* its open demands: they take turns */
+};
+
+void hiring_init(struct hiring *h, struct hosts *hosts, struct random *random,
+                 uint32_t idle_count_max, uint32_t demand_count_max, uint64_t seed)
+{
+    *h = (struct hiring){.hosts = hosts, .random = random, .retry_at_ms = UINT64_MAX, .seed = seed};
+    pool_init(&h->idles, sizeof(struct idle), idle_count_max);
+    pool_init(&h->demands, sizeof(struct demand), demand_count_max);
+    pool_init(&h->hirers, sizeof(struct hirer), demand_count_max);
+    fifo_init(&h->offered, &h->idles, offsetof(struct idle, link));
+    fifo_init(&h->engaged, &h->idles, offsetof(struct idle, link));
+    index_init(&h->hirers_by_host);
+}
+
+void hiring_fini(struct hiring *h)
+{
+    pool_fini(&h->idles);
+    pool_fini(&h->demands);
+    pool_fini(&h->hirers);
+    index_fini(&h->hirers_by_host);
+    free(h->available);
+    free(h->open);
+    h->available = NULL;
+    h->open = NULL;
+}
+
+static struct idle *idle_at(const struct hiring *h, uint32_t n) { return pool_at(&h->idles, n); }
+static struct demand *demand_at(const struct hiring *h, uint32_t n)
+{
+    return pool_at(&h->demands, n);
+}
+static struct hirer *hirer_at(const struct hiring *h, uint32_t n) { return pool_at(&h->hirers, n); }
+
+/* Room for count numbers, so that moving records between lists cannot fail later. */
+static enum pn_status reserve(uint32_t **list, uint32_t *cap, uint32_t count)
+{
+    if (count <= *cap) {
+        return PN_OK;
+    }
+    uint32_t more = count + count / 2;
+    uint32_t *grown = realloc(*list, more * sizeof *grown);
+    if (grown == NULL) {
+        return PN_E_NO_MEMORY;
+    }
+    *list = grown;
+    *cap = more;
+    return PN_OK;
+}
+
+static struct traits traits_of(const struct hiring *h, struct pn_bytes words)
+{
+    struct traits traits = {0};
+    struct pn_bytes word;
+    for (size_t i = 0; i < TRACKLINE_WORDS_MAX && trackline_word_next(&words, &word); i++) {
+        traits.word[i] = (uint32_t)table_hash(h->seed, word.ptr, word.len) | 1;
+    }
+    return traits;
+}
+
+static bool has(const struct traits *abilities, uint32_t need)
+{
+    for (size_t i = 0; i < TRACKLINE_WORDS_MAX; i++) {
+        if (abilities->word[i] == need) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_all(const struct traits *abilities, const struct traits *needs)
+{
+    for (size_t i = 0; i < TRACKLINE_WORDS_MAX && needs->word[i] != 0; i++) {
+        if (!has(abilities, needs->word[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether an address is of use to a host: 127.0.0.1 is another machine everywhere else. */
+static bool can_dial(const struct hiring *h, uint32_t from, uint32_t to)
+{
+    if (!hosts_is_lan(h->hosts, to)) {
+        return true;
+    }
+    const struct addr a = hosts_addr(h->hosts, from);
+    const struct addr b = hosts_addr(h->hosts, to);
+    return addr_is_lan(&a) && (addr_class(&b) != ADDR_LOOPBACK || addr_class(&a) == ADDR_LOOPBACK);
+}
+
+static void shun(struct idle *idle, uint32_t job_hash, uint64_t until_ms)
+{
+    idle->shunned[idle->shunned_next] = (struct shunned){job_hash, until_ms};
+    idle->shunned_next = (uint8_t)((idle->shunned_next + 1) % HIRING_SHUNNED);
+}
+
+static bool shuns(const struct idle *idle, uint32_t job_hash, uint64_t now_ms)
+{
+    for (size_t i = 0; i < HIRING_SHUNNED; i++) {
+        if (idle->shunned[i].job_hash == job_hash && now_ms < idle->shunned[i].until_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fits(const struct hiring *h, const struct demand *demand, const struct idle *idle,
+                 uint64_t now_ms)
+{
+    return demand->conn != idle->conn && has_all(&idle->abilities, &demand->needs) &&
+           !shuns(idle, demand->job_hash, now_ms) &&
+           can_dial(h, idle->host, hirer_at(h, demand->hirer)->host);
+}
+
+static void make_available(struct hiring *h, uint32_t number)
+{
+    struct idle *idle = idle_at(h, number);
+    idle->state = IDLE_AVAILABLE;
+    idle->place = h->available_count;
+    h->available[h->available_count++] = number;
+}
+
+/* Takes the peer out of whatever list its state means. */
+static void leave_state(struct hiring *h, uint32_t number)
+{
+    struct idle *idle = idle_at(h, number);
+    uint32_t moved;
+    switch ((enum idle_state)idle->state) {
+    case IDLE_AVAILABLE:
+        moved = h->available[--h->available_count];
+        h->available[idle->place] = moved;
+        idle_at(h, moved)->place = idle->place;
+        return;
+    case IDLE_OFFERED:
+        fifo_remove(&h->offered, number);
+        return;
+    case IDLE_ENGAGED:
+        fifo_remove(&h->engaged, number);
+        return;
+    case IDLE_SILENT:
+        return;
+    }
+}
+
+/* Keeps the lists of open demands in step with what is wanted and offered. */
+static void refresh_open(struct hiring *h, uint32_t number)
+{
+    struct demand *demand = demand_at(h, number);
+    bool open = demand->slots > demand->slots_offered && demand->offer_count < HIRING_OFFERS_MAX;
+    if (open == demand->open) {
+        return;
+    }
+    struct hirer *hirer = hirer_at(h, demand->hirer);
+    demand->open = open;
+    if (open) {
+        if (hirer->turns.first == POOL_NONE) {
+            hirer->place = h->open_count;
+            h->open[h->open_count++] = demand->hirer;
+        }
+        fifo_push(&hirer->turns, number);
+        return;
+    }
+    fifo_remove(&hirer->turns, number);
+    if (hirer->turns.first == POOL_NONE) {
+        uint32_t moved = h->open[--h->open_count];
+        h->open[hirer->place] = moved;
+        hirer_at(h, moved)->place = hirer->place;
+    }
+}
+
+static void offer(struct hiring *h, uint32_t demand_number, uint32_t idle_number, uint64_t now_ms,
+                  struct says *out)
+{
+    struct demand *demand = demand_at(h, demand_number);
+    struct idle *idle = idle_at(h, idle_number);
+    leave_state(h, idle_number);
+    idle->state = IDLE_OFFERED;
+    idle->since_ms = now_ms;
+    idle->token = (uint32_t)random_u64(h->random);
+    idle->demand = demand_number;
+    idle->demand_id = demand->id;
+    idle->slots_offered = idle->slots;
+    fifo_push(&h->offered, idle_number);
+    demand->offer_count++;
+    demand->slots_offered += idle->slots_offered;
+    refresh_open(h, demand_number);
+
+    struct trackline *line = says_add(out, idle->conn, TRACKLINE_ANSWER, TRACKLINE_HIRE);
+    line->token = idle->token;
+    line->addr = hosts_addr(h->hosts, hirer_at(h, demand->hirer)->host);
+    line->addr.port = demand->port;
+    line->job = (struct trackline_job){.kind = TRACKLINE_JOB, .id = demand->job};
+}
+
+static void retry_later(struct hiring *h, uint64_t at_ms)
+{
+    h->retry_at_ms = at_ms < h->retry_at_ms ? at_ms : h->retry_at_ms;
+}
+
+/* Offers the demand to random available peers until it is covered. */
+static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, struct says *out)
+{
+    struct demand *demand = demand_at(h, number);
+    uint32_t tries[HIRING_TRIES_MAX]; /* drawn first: an offer changes the list */
+    uint32_t try_count = 0;
+    uint32_t place;
+    bool all = h->available_count <= HIRING_TRIES_MAX;
+    struct draw draw;
+    draw_init(&draw, h->random, h->available_count);
+    while (demand->open && try_count < HIRING_TRIES_MAX && draw_next(&draw, &place)) {
+        tries[try_count++] = h->available[place];
+    }
+    for (uint32_t i = 0; i < try_count && demand->open; i++) {
+        if (says_are_full(out)) {
+            retry_later(h, now_ms);
+            return;
+        }
+        if (fits(h, demand, idle_at(h, tries[i]), now_ms)) {
+            offer(h, number, tries[i], now_ms, out);
+        }
+    }
+    if (demand->open && !all) {
+        retry_later(h, now_ms + HIRING_RETRY_MS);
+    }
+}
+
+/* Offers the first fitting demand of random hirers to the peer. */
+static void match_idle(struct hiring *h, uint32_t number, uint64_t now_ms, struct says *out)
+{
+    struct draw draw;
+    uint32_t place;
+    uint32_t tries = HIRING_TRIES_MAX;
+    draw_init(&draw, h->random, h->open_count);
+    while (draw_next(&draw, &place)) {
+        struct hirer *hirer = hirer_at(h, h->open[place]);
+        uint32_t demand = hirer->turns.first;
+        for (; demand != POOL_NONE; demand = fifo_next(&hirer->turns, demand)) {
+            if (tries-- == 0 || says_are_full(out)) {
+                retry_later(h, now_ms + HIRING_RETRY_MS);
+                return;
+            }
+            if (fits(h, demand_at(h, demand), idle_at(h, number), now_ms)) {
+                fifo_remove(&hirer->turns, demand);
+                fifo_push(&hirer->turns, demand);
+                offer(h, demand, number, now_ms, out);
+                return;
+            }
+        }
+    }
+}
+
+/* Ends the peer's offer. Returns the demand it was for, POOL_NONE if that is gone. */
+static uint32_t end_offer(struct hiring *h, uint32_t number)
+{
+    struct idle *idle = idle_at(h, number);
+    leave_state(h, number);
+    idle->state = IDLE_SILENT;
+    struct demand *demand = demand_at(h, idle->demand);
+    if (demand->id != idle->demand_id) {
+        return POOL_NONE;
+    }
+    demand->offer_count--;
+    demand->slots_offered -= idle->slots_offered;
+    return idle->demand;
+}
+
+enum pn_status hiring_idle(struct hiring *h, uint32_t *number, const struct hiring_idle *said,
+                           uint64_t now_ms, struct says *out)
+{
+    if (*number == POOL_NONE) {
+        enum pn_status status = reserve(&h->available, &h->available_cap, h->idles.count + 1);
+        if (status == PN_OK) {
+            status = pool_take(&h->idles, number);
+        }
+        if (status != PN_OK) {
+            return status;
+        }
+        idle_at(h, *number)->state = IDLE_SILENT;
+    }
+    struct idle *idle = idle_at(h, *number);
+    idle->conn = said->conn;
+    idle->host = said->host;
+    idle->slots = said->slots;
+    idle->abilities = traits_of(h, said->abilities);
+    if (idle->state == IDLE_OFFERED) {
+        return PN_OK; /* its answer is on its way */
+    }
+    if (idle->state != IDLE_AVAILABLE) {
+        leave_state(h, *number);
+        make_available(h, *number);
+    }
+    match_idle(h, *number, now_ms, out);
+    return PN_OK;
+}
+
+void hiring_busy(struct hiring *h, uint32_t number)
+{
+    if (idle_at(h, number)->state == IDLE_OFFERED) {
+        uint32_t demand = end_offer(h, number);
+        if (demand != POOL_NONE) {
+            refresh_open(h, demand);
+        }
+    } else {
+        leave_state(h, number);
+    }
+    pool_give(&h->idles, number);
+}
+
+static uint32_t host_hash(uint32_t host) { return host * 2654435761u; }
+
+static uint32_t hirer_find(const struct hiring *h, uint32_t host)
+{
+    size_t place;
+    uint32_t found = index_first(&h->hirers_by_host, host_hash(host), &place);
+    while (found != POOL_NONE && hirer_at(h, found)->host != host) {
+        found = index_next(&h->hirers_by_host, host_hash(host), &place);
+    }
+    return found;
+}
+
+static enum pn_status hirer_join(struct hiring *h, uint32_t host, uint32_t *number)
+{
+    *number = hirer_find(h, host);
+    if (*number == POOL_NONE) {
+        enum pn_status status = reserve(&h->open, &h->open_cap, h->hirers.count + 1);
+        if (status == PN_OK) {
+            status = pool_take(&h->hirers, number);
+        }
+        if (status == PN_OK) {
+            status = index_put(&h->hirers_by_host, host_hash(host), *number);
+            if (status != PN_OK) {
+                pool_give(&h->hirers, *number);
+            }
+        }
+        if (status != PN_OK) {
+            return status;
+        }
+        struct hirer *hirer = hirer_at(h, *number);
+        hirer->host = host;
+        fifo_init(&hirer->turns, &h->demands, offsetof(struct demand, turn));
+    }
+    hirer_at(h, *number)->demand_count++;
+    return PN_OK;
+}
+
+static void hirer_leave(struct hiring *h, uint32_t number)
+{
+    struct hirer *hirer = hirer_at(h, number);
+    if (--hirer->demand_count == 0) {
+        index_remove(&h->hirers_by_host, host_hash(hirer->host), number);
+        pool_give(&h->hirers, number);
+    }
+}
+
+static enum pn_status demand_add(struct hiring *h, uint32_t *head, const struct hiring_demand *said,
+                                 uint32_t *number, struct pn_err *err)
+{
+    uint32_t host;
+    enum pn_status status = hosts_use(h->hosts, &said->addr, HOSTS_DEMAND, &host, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    uint32_t hirer = POOL_NONE;
+    status = pool_take(&h->demands, number);
+    if (status == PN_OK) {
+        status = hirer_join(h, host, &hirer);
+        if (status != PN_OK) {
+            pool_give(&h->demands, *number);
+        }
+    }
+    if (status != PN_OK) {
+        hosts_release(h->hosts, host, HOSTS_DEMAND);
+        return pn_fail(err, status, "the tracker is full");
+    }
+    h->demand_ids += h->demand_ids == UINT32_MAX ? 2 : 1; /* 0 is nobody's */
+    *demand_at(h, *number) = (struct demand){
+        .conn = said->conn,
+        .id = h->demand_ids,
+        .hirer = hirer,
+        .conn_next = *head,
+        .job_hash = (uint32_t)table_hash(h->seed, said->job.b, sizeof said->job.b),
+        .job = said->job,
+    };
+    *head = *number;
+    return PN_OK;
+}
+
+static void demand_drop(struct hiring *h, uint32_t number)
+{
+    struct demand *demand = demand_at(h, number);
+    uint32_t host = hirer_at(h, demand->hirer)->host;
+    demand->slots = 0;
+    refresh_open(h, number);
+    hirer_leave(h, demand->hirer);
+    demand->id = 0; /* offers under way find nobody */
+    pool_give(&h->demands, number);
+    hosts_release(h->hosts, host, HOSTS_DEMAND);
+}
+
+/* The link that names this connection's demand for the job, or the one at the list's end. */
+static uint32_t *demand_link(struct hiring *h, uint32_t *head, const struct digest *job)
+{
+    uint32_t *link = head;
+    while (*link != POOL_NONE && !digest_equal(&demand_at(h, *link)->job, job)) {
+        link = &demand_at(h, *link)->conn_next;
+    }
+    return link;
+}
+
+enum pn_status hiring_demand(struct hiring *h, uint32_t *head, const struct hiring_demand *said,
+                             uint64_t now_ms, struct says *out, struct pn_err *err)
+{
+    uint32_t *link = demand_link(h, head, &said->job);
+    uint32_t number = *link;
+    if (said->slots == 0) {
+        if (number != POOL_NONE) {
+            *link = demand_at(h, number)->conn_next;
+            demand_drop(h, number);
+        }
+        return PN_OK;
+    }
+    if (number == POOL_NONE) {
+        enum pn_status status = demand_add(h, head, said, &number, err);
+        if (status != PN_OK) {
+            return status;
+        }
+    }
+    struct demand *demand = demand_at(h, number);
+    demand->port = said->addr.port;
+    demand->slots = said->slots;
+    demand->needs = traits_of(h, said->needs);
+    refresh_open(h, number);
+    match_demand(h, number, now_ms, out);
+    return PN_OK;
+}
+
+void hiring_withdraw(struct hiring *h, uint32_t head)
+{
+    while (head != POOL_NONE) {
+        uint32_t next = demand_at(h, head)->conn_next;
+        demand_drop(h, head);
+        head = next;
+    }
+}
+
+void hiring_answer(struct hiring *h, uint32_t number, uint32_t token, bool taken, uint64_t now_ms,
+                   struct says *out)
+{
+    struct idle *idle = idle_at(h, number);
+    if (idle->state != IDLE_OFFERED || idle->token != token) {
+        return; /* late: the offer has ended */
+    }
+    uint32_t demand_number = end_offer(h, number);
+    if (demand_number != POOL_NONE) {
+        struct demand *demand = demand_at(h, demand_number);
+        uint16_t met = idle->slots_offered < demand->slots ? idle->slots_offered : demand->slots;
+        demand->slots = (uint16_t)(demand->slots - (taken ? met : 0));
+        shun(idle, demand->job_hash, now_ms + (taken ? HIRING_SAME_JOB_MS : HIRING_PASSED_MS));
+        refresh_open(h, demand_number);
+    }
+    idle->since_ms = now_ms;
+    if (taken) {
+        idle->state = IDLE_ENGAGED;
+        fifo_push(&h->engaged, number);
+    } else {
+        make_available(h, number);
+        match_idle(h, number, now_ms, out);
+    }
+    if (demand_number != POOL_NONE) {
+        match_demand(h, demand_number, now_ms, out);
+    }
+}
+
+void hiring_alive(struct hiring *h, uint32_t number, uint64_t now_ms, struct says *out)
+{
+    if (idle_at(h, number)->state == IDLE_SILENT) {
+        make_available(h, number);
+        match_idle(h, number, now_ms, out);
+    }
+}
+
+uint32_t hiring_list(struct hiring *h, uint32_t conn, uint32_t host, uint32_t count_max,
+                     struct says *out)
+{
+    struct draw draw;
+    uint32_t place;
+    uint32_t count = 0;
+    uint32_t tries = HIRING_TRIES_MAX;
+    draw_init(&draw, h->random, h->open_count);
+    while (count < count_max && tries-- > 0 && !says_are_full(out) && draw_next(&draw, &place)) {
+        struct hirer *hirer = hirer_at(h, h->open[place]);
+        uint32_t number = hirer->turns.first;
+        fifo_remove(&hirer->turns, number);
+        fifo_push(&hirer->turns, number);
+        const struct demand *demand = demand_at(h, number);
+        if (demand->conn != conn && can_dial(h, host, hirer->host)) {
+            struct trackline *line = says_add(out, conn, TRACKLINE_ANSWER, TRACKLINE_WANT);
+            line->addr = hosts_addr(h->hosts, hirer->host);
+            line->addr.port = demand->port;
+            line->job = (struct trackline_job){.kind = TRACKLINE_JOB, .id = demand->job};
+            line->slots = (uint16_t)(demand->slots - demand->slots_offered);
+            count++;
+        }
+    }
+    return count;
+}
+
+static bool is_due(const struct hiring *h, const struct fifo *queue, uint64_t patience_ms,
+                   uint64_t now_ms)
+{
+    return queue->first != POOL_NONE && idle_at(h, queue->first)->since_ms + patience_ms <= now_ms;
+}
+
+/* Random hirers go on looking where one go was not enough. */
+static void retry(struct hiring *h, uint64_t now_ms, struct says *out)
+{
+    enum { HIRERS = 16 };
+    uint32_t drawn[HIRERS];
+    uint32_t count = 0;
+    uint32_t place;
+    struct draw draw;
+    draw_init(&draw, h->random, h->open_count);
+    while (count < HIRERS && draw_next(&draw, &place)) {
+        drawn[count++] = hirer_at(h, h->open[place])->turns.first;
+    }
+    if (h->open_count > HIRERS) {
+        retry_later(h, now_ms + HIRING_RETRY_MS);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct hirer *hirer = hirer_at(h, demand_at(h, drawn[i])->hirer);
+        fifo_remove(&hirer->turns, drawn[i]);
+        fifo_push(&hirer->turns, drawn[i]);
+        match_demand(h, drawn[i], now_ms, out);
+    }
+}
+
+void hiring_tick(struct hiring *h, uint64_t now_ms, struct says *out)
+{
+    while (is_due(h, &h->offered, HIRING_ANSWER_MS, now_ms) && !says_are_full(out)) {
+        struct idle *idle = idle_at(h, h->offered.first);
+        uint32_t demand = end_offer(h, h->offered.first);
+        if (demand != POOL_NONE) {
+            shun(idle, demand_at(h, demand)->job_hash, now_ms + HIRING_SAME_JOB_MS);
+            refresh_open(h, demand);
+            match_demand(h, demand, now_ms, out);
+        }
+    }
+    while (is_due(h, &h->engaged, HIRING_ENGAGED_MS, now_ms) && !says_are_full(out)) {
+        uint32_t number = h->engaged.first;
+        leave_state(h, number);
+        make_available(h, number);
+        match_idle(h, number, now_ms, out);
+    }
+    if (h->retry_at_ms <= now_ms) {
+        h->retry_at_ms = UINT64_MAX;
+        retry(h, now_ms, out);
+    }
+}
+
+uint64_t hiring_deadline_ms(const struct hiring *h)
+{
+    uint64_t deadline = h->retry_at_ms;
+    if (h->offered.first != POOL_NONE) {
+        uint64_t due = idle_at(h, h->offered.first)->since_ms + HIRING_ANSWER_MS;
+        deadline = due < deadline ? due : deadline;
+    }
+    if (h->engaged.first != POOL_NONE) {
+        uint64_t due = idle_at(h, h->engaged.first)->since_ms + HIRING_ENGAGED_MS;
+        deadline = due < deadline ? due : deadline;
+    }
+    return deadline;
+}
+
+size_t hiring_bytes(const struct hiring *h)
+{
+    return pool_bytes(&h->idles) + pool_bytes(&h->demands) + pool_bytes(&h->hirers) +
+           (h->available_cap + h->open_cap) * sizeof(uint32_t) + index_bytes(&h->hirers_by_host);
+}

@@ -33,14 +33,14 @@ enum caller_result {
     CALLER_WRONG, /* err tells what; the caller is over */
 };
 
-void caller_init(struct caller *s);
-void caller_fini(struct caller *s);
+void caller_init(struct caller *c);
+void caller_fini(struct caller *c);
 
 /*
  * Takes bytes off the front of *in until a line is whole. *line borrows from the caller and from
  * *in: it is valid until the next call. HELLO changes the state here.
  */
-enum caller_result caller_take(struct caller *s, struct pn_bytes *in, struct trackline *line,
+enum caller_result caller_take(struct caller *c, struct pn_bytes *in, struct trackline *line,
                                enum trackline_manner *manner, struct pn_err *err);
 
 /* From when it counts: connected, last whole line, or the change to lingering. */

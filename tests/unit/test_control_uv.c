@@ -1,0 +1,691 @@
+/* The control socket itself: real HTTP over a real socket, the peer behind it is a few lines. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "common/buffer.h"
+#include "common/log_sys.h"
+#include "peer/control/control.h"
+
+#define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define JOB "/v1/jobs/" ID
+
+enum {
+    DEADLINE_MS = 10000,
+    REPLY_BYTES_MAX = 8 * 1024 * 1024,
+    OUTPUT_BYTES = 700 * 1000, /* of the one output: several reads, the last one short */
+};
+
+/* A peer whose every answer comes a turn of the loop later when `late`. */
+struct fake {
+    uv_loop_t loop;
+    struct control *control;
+    char dir[64];
+    bool late;
+    bool stopped;
+    enum pn_status fail; /* of the next answer by call */
+
+    struct {
+        uv_idle_t idle; /* the late answer */
+        struct control_call *call;
+        struct pn_bytes bytes;
+        bool with_bytes;
+    } owed;
+
+    struct buffer put;
+    int puts_open;
+    int put_writes;
+    int put_finishes;
+    int put_aborts;
+    bool shut_down;
+    struct job_status status;
+};
+
+static void answer_now(struct fake *f)
+{
+    struct control_call *call = f->owed.call;
+    struct pn_err err;
+    f->owed.call = NULL;
+    if (f->fail != PN_OK) {
+        (void)pn_fail(&err, f->fail, "the disk is full");
+        control_answer(call, f->fail, &err);
+        f->fail = PN_OK;
+    } else if (f->owed.with_bytes) {
+        control_answer_bytes(call, f->owed.bytes);
+    } else {
+        control_answer(call, PN_OK, NULL);
+    }
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct fake *f = idle->data;
+    (void)uv_idle_stop(idle);
+    answer_now(f);
+}
+
+static void answer(struct fake *f, struct control_call *call, bool with_bytes,
+                   struct pn_bytes bytes)
+{
+    assert_null(f->owed.call);
+    f->owed.call = call;
+    f->owed.with_bytes = with_bytes;
+    f->owed.bytes = bytes;
+    if (f->late) {
+        (void)uv_idle_start(&f->owed.idle, on_idle);
+    } else {
+        answer_now(f);
+    }
+}
+
+static const struct pn_bytes NOTHING = {NULL, 0};
+
+static void op_peer_status(void *arg, struct peer_status *out)
+{
+    (void)arg;
+    out->slot_count = 3;
+}
+
+static enum pn_status op_shutdown(void *arg, struct pn_err *err)
+{
+    struct fake *f = arg;
+    if (f->late) {
+        return pn_fail(err, PN_E_DENIED, "this peer ends by SIGTERM");
+    }
+    f->shut_down = true;
+    return PN_OK;
+}
+
+static void op_jobs(void *arg, void (*each)(void *each_arg, const struct job_status *status),
+                    void *each_arg)
+{
+    struct fake *f = arg;
+    each(each_arg, &f->status);
+    each(each_arg, &f->status);
+}
+
+static enum pn_status op_job_status(void *arg, const struct digest *job, struct job_status *out,
+                                    struct pn_err *err)
+{
+    struct fake *f = arg;
+    if (!digest_equal(job, &f->status.id)) {
+        return pn_fail(err, PN_E_NOT_FOUND, "no such job");
+    }
+    *out = f->status;
+    return PN_OK;
+}
+
+static void op_create(void *arg, const struct control_create *what, struct control_call *call)
+{
+    (void)what;
+    answer(arg, call, false, NOTHING);
+}
+
+static void op_start(void *arg, const struct digest *job, const struct control_start *how,
+                     struct control_call *call)
+{
+    struct fake *f = arg;
+    (void)job;
+    f->status.slot_count = how->workers_max;
+    answer(f, call, false, NOTHING);
+}
+
+static void op_simple(void *arg, const struct digest *job, struct control_call *call)
+{
+    (void)job;
+    answer(arg, call, false, NOTHING);
+}
+
+static void op_manifest(void *arg, const struct digest *job, struct control_call *call)
+{
+    (void)job;
+    answer(arg, call, true, pn_bytes_str("preon job 1\n"));
+}
+
+static enum pn_status op_put_begin(void *arg, const struct digest *job, uint32_t file, void **put,
+                                   struct pn_err *err)
+{
+    struct fake *f = arg;
+    (void)job;
+    if (file == 1) {
+        return pn_fail(err, PN_E_EXISTS, "it is here");
+    }
+    if (file == 2) {
+        return pn_fail(err, PN_E_NOT_FOUND, "no such file in the manifest");
+    }
+    f->put.len = 0;
+    f->puts_open++;
+    *put = &f->put;
+    return PN_OK;
+}
+
+static void op_put_write(void *arg, void *put, struct pn_bytes bytes, struct control_call *call)
+{
+    struct fake *f = arg;
+    assert_ptr_equal(put, &f->put);
+    assert_true(bytes.len > 0 && bytes.len <= CONTROL_PUT_BYTES_MAX);
+    assert_int_equal(buffer_append(&f->put, bytes), PN_OK);
+    f->put_writes++;
+    answer(f, call, false, NOTHING);
+}
+
+static void op_put_finish(void *arg, void *put, struct control_call *call)
+{
+    struct fake *f = arg;
+    (void)put;
+    f->puts_open--;
+    f->put_finishes++;
+    answer(f, call, false, NOTHING);
+}
+
+static void op_put_abort(void *arg, void *put)
+{
+    struct fake *f = arg;
+    (void)put;
+    f->puts_open--;
+    f->put_aborts++;
+}
+
+static enum pn_status op_slices(void *arg, const struct digest *job, uint64_t from,
+                                struct slice_status *out, uint32_t max, uint32_t *count,
+                                struct pn_err *err)
+{
+    (void)arg;
+    (void)job;
+    (void)err;
+    *count = 0;
+    for (uint64_t i = from; i < 300 && *count < max; i++) {
+        out[(*count)++] = (struct slice_status){.slice = i};
+    }
+    return PN_OK;
+}
+
+static void op_results(void *arg, const struct digest *job, uint64_t from, uint32_t max,
+                       struct control_call *call)
+{
+    const struct slice_output output = {.index = 0, .size = OUTPUT_BYTES};
+    const struct slice_result result = {.slice = from, .output_count = 1, .outputs = &output};
+    (void)arg;
+    (void)job;
+    assert_int_equal(max, 5);
+    control_answer_results(call, &result, 1, false);
+}
+
+static void op_log(void *arg, const struct digest *job, uint64_t slice, struct control_call *call)
+{
+    const struct slice_log log = {.attempt = slice, .stdout_tail = pn_bytes_str("hello\n")};
+    (void)arg;
+    (void)job;
+    control_answer_logs(call, &log, 1);
+}
+
+static uint8_t output_bytes[OUTPUT_BYTES];
+
+static void op_output_read(void *arg, const struct digest *job, uint64_t slice, uint32_t index,
+                           uint64_t offset, uint32_t bytes_max, struct control_call *call)
+{
+    (void)job;
+    (void)slice;
+    (void)index;
+    assert_true(offset <= OUTPUT_BYTES);
+    size_t len = OUTPUT_BYTES - offset < bytes_max ? OUTPUT_BYTES - (size_t)offset : bytes_max;
+    answer(arg, call, true, (struct pn_bytes){output_bytes + offset, len});
+}
+
+static const struct control_ops OPS = {
+    .peer_status = op_peer_status,
+    .shutdown = op_shutdown,
+    .jobs = op_jobs,
+    .job_status = op_job_status,
+    .create = op_create,
+    .start = op_start,
+    .cancel = op_simple,
+    .resume = op_simple,
+    .remove = op_simple,
+    .manifest = op_manifest,
+    .put_begin = op_put_begin,
+    .put_write = op_put_write,
+    .put_finish = op_put_finish,
+    .put_abort = op_put_abort,
+    .slices = op_slices,
+    .results = op_results,
+    .log = op_log,
+    .output_read = op_output_read,
+};
+
+static int setup(void **state)
+{
+    struct fake *f = calloc(1, sizeof *f);
+    struct pn_err err;
+    assert_non_null(f);
+    (void)snprintf(f->dir, sizeof f->dir, "/tmp/preon-test-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    assert_int_equal(uv_loop_init(&f->loop), 0);
+    assert_int_equal(uv_idle_init(&f->loop, &f->owed.idle), 0);
+    f->owed.idle.data = f;
+    buffer_init(&f->put, REPLY_BYTES_MAX);
+    assert_true(digest_parse(ID, 64, &f->status.id));
+    f->status.state = JOB_RUNNING;
+    f->status.started_wall_ms = 1;
+    assert_int_equal(control_start(&f->loop, f->dir, &OPS, f, &f->control, &err), PN_OK);
+    *state = f;
+    return 0;
+}
+
+static void on_stopped(void *arg) { ((struct fake *)arg)->stopped = true; }
+
+static void stop(struct fake *f)
+{
+    control_stop(f->control, on_stopped, f);
+    while (!f->stopped) {
+        (void)uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    f->control = NULL;
+}
+
+static int teardown(void **state)
+{
+    struct fake *f = *state;
+    if (f->control != NULL) {
+        stop(f);
+    }
+    assert_int_equal(f->puts_open, 0);
+    uv_close((uv_handle_t *)&f->owed.idle, NULL);
+    (void)uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+    buffer_fini(&f->put);
+    assert_int_equal(rmdir(f->dir), 0); /* the socket is gone */
+    free(f);
+    return 0;
+}
+
+/* --- a client on the same thread --- */
+
+static int client_open(const struct fake *f)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/control.sock", f->dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Sends as much as goes, receives what is there; false when the peer has closed. */
+static bool client_turn(struct fake *f, int fd, struct pn_bytes *out, struct buffer *in)
+{
+    if (out->len > 0) {
+        ssize_t n = send(fd, out->ptr, out->len, MSG_NOSIGNAL);
+        if (n > 0) {
+            *out = (struct pn_bytes){out->ptr + n, out->len - (size_t)n};
+        }
+    }
+    (void)uv_run(&f->loop, UV_RUN_NOWAIT);
+    uint8_t *room = buffer_room(in, 65536);
+    assert_non_null(room);
+    ssize_t n = recv(fd, room, 65536, 0);
+    if (n > 0) {
+        buffer_used(in, (size_t)n);
+    }
+    return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+/* One whole exchange; the reply is terminated by a NUL and freed by the caller. */
+static char *exchange(struct fake *f, struct pn_bytes question, size_t *len)
+{
+    struct buffer in;
+    int fd = client_open(f);
+    buffer_init(&in, REPLY_BYTES_MAX);
+    uint64_t start = uv_hrtime();
+    while (client_turn(f, fd, &question, &in)) {
+        assert_true(uv_hrtime() - start < (uint64_t)DEADLINE_MS * 1000000);
+    }
+    (void)close(fd);
+    assert_int_equal(buffer_append(&in, (struct pn_bytes){(const uint8_t *)"", 1}), PN_OK);
+    if (len != NULL) {
+        *len = in.len - 1;
+    }
+    return (char *)in.ptr;
+}
+
+static char *ask(struct fake *f, const char *method, const char *path, const char *body)
+{
+    char question[8192];
+    (void)snprintf(question, sizeof question,
+                   "%s %s HTTP/1.1\r\nHost: preon\r\nConnection: close\r\nContent-Length: "
+                   "%zu\r\n\r\n%s",
+                   method, path, strlen(body), body);
+    return exchange(f, pn_bytes_str(question), NULL);
+}
+
+static void check(struct fake *f, const char *method, const char *path, const char *body,
+                  const char *status, const char *contains)
+{
+    char *reply = ask(f, method, path, body);
+    if (strncmp(reply + 9, status, 3) != 0 || strstr(reply, contains) == NULL) {
+        fail_msg("%s %s: wanted %s with '%s', got: %s", method, path, status, contains, reply);
+    }
+    free(reply);
+}
+
+/* --- the tests --- */
+
+static void simple_questions_are_answered(struct fake *f)
+{
+    check(f, "GET", "/v1/peer", "", "200", "\"slots\":3");
+    check(f, "GET", "/v1/jobs", "", "200", "\"jobs\":[{");
+    check(f, "GET", JOB, "", "200", "\"state\":\"running\"");
+    check(f, "POST", JOB "/start", "{\"workers\":7}", "200", "{\"schema\":1}");
+    assert_int_equal(f->status.slot_count, 7);
+    check(f, "POST", JOB "/cancel", "", "200", "{\"schema\":1}");
+    check(f, "POST", JOB "/resume", "", "200", "{\"schema\":1}");
+    check(f, "DELETE", JOB, "", "200", "{\"schema\":1}");
+    check(f, "GET", JOB "/manifest", "", "200", "\r\n\r\npreon job 1\n");
+    check(f, "GET", JOB "/slices?from=298", "", "200", "\"slice\":299");
+    check(f, "GET", JOB "/results?from=4&count=5", "", "200", "\"size\":700000");
+    check(f, "GET", JOB "/slices/6/log", "", "200", "hello\\n");
+}
+
+static void answers_come_at_once_or_later(void **state)
+{
+    struct fake *f = *state;
+    simple_questions_are_answered(f);
+    f->late = true;
+    simple_questions_are_answered(f);
+}
+
+static void bad_questions_get_their_sentence(void **state)
+{
+    struct fake *f = *state;
+    check(f, "GET", "/v1/nothing", "", "404", "unknown");
+    check(f, "PUT", "/v1/peer", "x", "405", "not for this path");
+    check(f, "GET", "/v1/jobs/12", "", "400", "must be 64");
+    check(f, "GET", "/v1/jobs/ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "",
+          "404", "no such job");
+    check(f, "POST", "/v1/jobs", "{", "400", "not JSON");
+    check(f, "POST", "/v1/jobs", "{\"manifest\":\"x\"}", "400", "\"field\":\"manifest\"");
+    check(f, "POST", JOB "/start", "{\"workers\":-7}", "400", "\"field\":\"workers\"");
+    check(f, "GET", JOB "/slices?count=0", "", "400", "\"field\":\"count\"");
+    check(f, "GET", JOB "/slices?count=257", "", "400", "allowed are 1 to 256");
+    check(f, "GET", JOB "/slices?from=-1", "", "400", "\"field\":\"from\"");
+    check(f, "PUT", JOB "/files/2", "abc", "404", "no such file");
+    f->fail = PN_E_FULL;
+    check(f, "POST", JOB "/cancel", "", "507", "the disk is full");
+    f->late = true;
+    f->fail = PN_E_DENIED;
+    check(f, "POST", JOB "/cancel", "", "403", "the disk is full");
+    check(f, "POST", "/v1/peer/shutdown", "", "403", "SIGTERM");
+
+    const char *const head = "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 3145729\r\n\r\n";
+    char *reply = exchange(f, pn_bytes_str(head), NULL);
+    assert_non_null(strstr(reply, " 413 "));
+    free(reply);
+}
+
+/* A put of len bytes; the reply is the caller's to free. */
+static char *put(struct fake *f, size_t len, uint8_t *bytes)
+{
+    char head[256];
+    struct buffer question;
+    int head_len = snprintf(head, sizeof head,
+                            "PUT " JOB "/files/0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                            "Content-Length: %zu\r\n\r\n",
+                            len);
+    buffer_init(&question, REPLY_BYTES_MAX);
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (uint8_t)(i * 31 + i / 251);
+    }
+    assert_int_equal(
+        buffer_append(&question, (struct pn_bytes){(const uint8_t *)head, (size_t)head_len}),
+        PN_OK);
+    assert_int_equal(buffer_append(&question, (struct pn_bytes){bytes, len}), PN_OK);
+    char *reply = exchange(f, buffer_bytes(&question), NULL);
+    buffer_fini(&question);
+    return reply;
+}
+
+static void a_file_arrives_whole(void **state)
+{
+    struct fake *f = *state;
+    static const size_t LENGTHS[] = {0, 1, CONTROL_PUT_BYTES_MAX, CONTROL_PUT_BYTES_MAX + 1,
+                                     1000000};
+    uint8_t *bytes = malloc(1000000);
+    for (int late = 0; late < 2; late++) {
+        f->late = late == 1;
+        for (size_t i = 0; i < sizeof LENGTHS / sizeof LENGTHS[0]; i++) {
+            char *reply = put(f, LENGTHS[i], bytes);
+            assert_non_null(strstr(reply, "{\"schema\":1,\"have\":false}"));
+            free(reply);
+            assert_int_equal(f->put.len, LENGTHS[i]);
+            assert_true(LENGTHS[i] == 0 || memcmp(f->put.ptr, bytes, LENGTHS[i]) == 0);
+            assert_int_equal(f->puts_open, 0);
+        }
+    }
+    assert_int_equal(f->put_finishes, 10);
+    assert_int_equal(f->put_aborts, 0);
+    free(bytes);
+}
+
+static void a_put_that_fails_is_aborted_once(void **state)
+{
+    struct fake *f = *state;
+    uint8_t *bytes = malloc(1000000);
+    for (int late = 0; late < 2; late++) {
+        f->late = late == 1;
+        f->fail = PN_E_FULL; /* of the first write */
+        f->put_writes = 0;
+        char *reply = put(f, 1000000, bytes);
+        assert_non_null(strstr(reply, " 507 "));
+        assert_non_null(strstr(reply, "the disk is full"));
+        free(reply);
+        assert_int_equal(f->put_writes, 1);
+        assert_int_equal(f->put_aborts, late + 1);
+        assert_int_equal(f->puts_open, 0);
+    }
+    assert_int_equal(f->put_finishes, 0);
+    free(bytes);
+}
+
+static void what_is_here_need_not_be_sent(void **state)
+{
+    struct fake *f = *state;
+    /* The client waits for "100 Continue" and hears that there is no need to send. */
+    static const char HEAD[] = "PUT " JOB "/files/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n"
+                               "Expect: 100-continue\r\n\r\n";
+    char *reply = exchange(f, pn_bytes_str(HEAD), NULL);
+    assert_null(strstr(reply, "100 Continue"));
+    assert_non_null(strstr(reply, "\"have\":true"));
+    free(reply);
+}
+
+/* Runs the loop until everything that is due has happened. */
+static void settle(struct fake *f)
+{
+    for (int i = 0; i < 50; i++) {
+        (void)uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+}
+
+static void a_client_may_leave_in_the_middle(void **state)
+{
+    struct fake *f = *state;
+    static char head[400000] = "PUT " JOB "/files/0 HTTP/1.1\r\nHost: a\r\n"
+                               "Content-Length: 1000000\r\n\r\n";
+    struct buffer in;
+    buffer_init(&in, REPLY_BYTES_MAX);
+    f->late = true;
+    int fd = client_open(f);
+    struct pn_bytes rest = {(const uint8_t *)head, sizeof head};
+    while (rest.len > 0) {
+        assert_true(client_turn(f, fd, &rest, &in));
+    }
+    /* Gone while a write is unanswered or between two: aborted, and a late answer is harmless. */
+    (void)close(fd);
+    settle(f);
+    assert_int_equal(f->put_aborts, 1);
+    assert_null(f->owed.call);
+
+    fd = client_open(f);
+    rest = pn_bytes_str("POST " JOB "/cancel HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)uv_idle_stop(&f->owed.idle);
+    while (f->owed.call == NULL) {
+        (void)client_turn(f, fd, &rest, &in);
+    }
+    (void)close(fd);
+    settle(f);
+    buffer_fini(&in);
+}
+
+static void stopping_ends_what_is_going_on(void **state)
+{
+    struct fake *f = *state;
+    struct buffer in;
+    buffer_init(&in, REPLY_BYTES_MAX);
+    int follower = client_open(f);
+    struct pn_bytes rest = pn_bytes_str("GET " JOB "/events HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (in.len == 0) {
+        assert_true(client_turn(f, follower, &rest, &in));
+    }
+    int waiting = client_open(f);
+    rest = pn_bytes_str("POST " JOB "/cancel HTTP/1.1\r\nHost: a\r\n\r\n");
+    f->late = true;
+    while (f->owed.call == NULL) {
+        (void)send(waiting, rest.ptr, rest.len, MSG_NOSIGNAL);
+        rest.len = 0;
+        (void)uv_run(&f->loop, UV_RUN_ONCE);
+        (void)uv_idle_stop(&f->owed.idle); /* never answered before the stop */
+    }
+    stop(f);
+    answer_now(f); /* nothing happens */
+    (void)close(follower);
+    (void)close(waiting);
+    buffer_fini(&in);
+}
+
+/* Undoes the chunked coding in place; returns the length. */
+static size_t unchunk(char *body)
+{
+    size_t len = 0;
+    for (char *at = body;;) {
+        char *end;
+        unsigned long chunk = strtoul(at, &end, 16);
+        assert_memory_equal(end, "\r\n", 2);
+        if (chunk == 0) {
+            return len;
+        }
+        memmove(body + len, end + 2, chunk);
+        len += chunk;
+        at = end + 2 + chunk + 2;
+    }
+}
+
+static void an_output_streams_out(void **state)
+{
+    struct fake *f = *state;
+    for (size_t i = 0; i < OUTPUT_BYTES; i++) {
+        output_bytes[i] = (uint8_t)(i * 7 + i / 253);
+    }
+    for (int late = 0; late < 2; late++) {
+        f->late = late == 1;
+        char *reply = ask(f, "GET", JOB "/slices/1/outputs/0", "");
+        char *body = strstr(reply, "\r\n\r\n") + 4;
+        assert_int_equal(unchunk(body), OUTPUT_BYTES);
+        assert_memory_equal(body, output_bytes, OUTPUT_BYTES);
+        free(reply);
+    }
+    f->fail = PN_E_NOT_FOUND;
+    check(f, "GET", JOB "/slices/1/outputs/0", "", "404", "error");
+}
+
+static void a_follower_hears_of_changes_and_of_the_end(void **state)
+{
+    struct fake *f = *state;
+    struct buffer in;
+    buffer_init(&in, REPLY_BYTES_MAX);
+    int fd = client_open(f);
+    struct pn_bytes rest =
+        pn_bytes_str("GET " JOB "/events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    uint64_t start = uv_hrtime();
+    bool changed = false;
+    while (client_turn(f, fd, &rest, &in)) {
+        (void)buffer_append(&in, (struct pn_bytes){(const uint8_t *)"", 1});
+        in.len--;
+        if (!changed && strstr((char *)in.ptr, "\"final\":0,") != NULL) {
+            changed = true;
+            f->status.slices_final = 5;
+            control_job_changed(f->control, &f->status.id);
+        } else if (strstr((char *)in.ptr, "\"final\":5,") != NULL) {
+            f->status.state = JOB_DONE;
+            control_job_changed(f->control, &f->status.id);
+        }
+        assert_true(uv_hrtime() - start < (uint64_t)DEADLINE_MS * 1000000);
+    }
+    (void)buffer_append(&in, (struct pn_bytes){(const uint8_t *)"", 1});
+    /* Sooner than the events that come without a change. */
+    assert_true(uv_hrtime() - start < (uint64_t)900 * 1000000);
+    assert_non_null(strstr((char *)in.ptr, "text/event-stream"));
+    assert_non_null(strstr((char *)in.ptr, "event: status\ndata: {"));
+    assert_non_null(strstr((char *)in.ptr, "\"state\":\"done\""));
+    assert_non_null(strstr((char *)in.ptr, "\n\n\r\n0\r\n\r\n"));
+    (void)close(fd);
+    buffer_fini(&in);
+}
+
+static void shutting_down_is_an_order(void **state)
+{
+    struct fake *f = *state;
+    check(f, "POST", "/v1/peer/shutdown", "", "200", "{\"schema\":1}");
+    assert_true(f->shut_down);
+}
+
+static void the_socket_is_its_users_only(void **state)
+{
+    struct fake *f = *state;
+    struct stat st;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/control.sock", f->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void too_many_clients_do_no_harm(void **state)
+{
+    struct fake *f = *state;
+    int fds[CONTROL_CONNECTIONS_MAX + 10];
+    const size_t count = sizeof fds / sizeof fds[0];
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = client_open(f);
+        settle(f);
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)close(fds[i]);
+    }
+    settle(f);
+    check(f, "GET", "/v1/peer", "", "200", "\"slots\":3");
+}
+
+int main(void)
+{
+    log_set_level(LOG_ERROR);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(answers_come_at_once_or_later),
+        TEST(bad_questions_get_their_sentence),
+        TEST(a_file_arrives_whole),
+        TEST(a_put_that_fails_is_aborted_once),
+        TEST(what_is_here_need_not_be_sent),
+        TEST(a_client_may_leave_in_the_middle),
+        TEST(stopping_ends_what_is_going_on),
+        TEST(an_output_streams_out),
+        TEST(a_follower_hears_of_changes_and_of_the_end),
+        TEST(shutting_down_is_an_order),
+        TEST(the_socket_is_its_users_only),
+        TEST(too_many_clients_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -13,9 +13,6 @@
 #include "common/trackline.h"
 
 enum {
-    TRACKER_CLIENT_JOBS_MAX = 1024,
-    TRACKER_CLIENT_DEMANDS_MAX = 256,
-    TRACKER_CLIENT_QUERIES_MAX = 64,
     TRACKER_CLIENT_PEERS_MAX = 100,    /* in one answer */
     TRACKER_CLIENT_TTL_S = 300,        /* asked for; renewed after a third of what is granted */
     TRACKER_CLIENT_ANSWER_MS = 15000,  /* connect, HELLO, PONG: each within */
@@ -62,15 +59,16 @@ void tracker_client_free(struct tracker_client *c); /* NULL is fine; calls nobod
 /* Begins to dial. Before, statements are only remembered. */
 void tracker_client_start(struct tracker_client *c, uint64_t now_ms);
 
-/* --- what the owner states; PN_E_FULL and PN_E_RANGE leave all as it was --- */
+/* --- what the owner states; limits are in tracker_wants.h. PN_E_FULL (too many), PN_E_RANGE (bad
+ * words) and PN_E_NO_MEMORY leave all as it was --- */
 
 /* We serve the job's blocks on this port. Port 0: no more. */
 enum pn_status tracker_client_serve(struct tracker_client *c, const struct digest *job,
-                                    uint16_t port, uint64_t now_ms);
+                                    uint16_t port);
 
 /* We have so many free slots, with these abilities ("tier=full nonce@1"). 0: not idle. */
 enum pn_status tracker_client_idle(struct tracker_client *c, uint16_t slots,
-                                   struct pn_bytes abilities, uint64_t now_ms);
+                                   struct pn_bytes abilities);
 
 /*
  * The job wants so many more slots of peers with all these abilities, who dial us at this port.
@@ -81,8 +79,7 @@ enum pn_status tracker_client_demand(struct tracker_client *c, const struct dige
                                      uint64_t now_ms);
 
 /* Asks for peers of the job, now or when the tracker is back. on_peers answers, once. */
-enum pn_status tracker_client_query(struct tracker_client *c, const struct digest *job,
-                                    uint64_t now_ms);
+enum pn_status tracker_client_query(struct tracker_client *c, const struct digest *job);
 
 /* --- what the shell tells --- */
 

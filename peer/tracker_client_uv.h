@@ -25,7 +25,10 @@ enum pn_status trackers_open(uv_loop_t *loop, const struct peer_tracker *list, u
                              uint64_t proof, const struct trackers_callbacks *callbacks, void *arg,
                              struct trackers **out, struct pn_err *err);
 
-/* Closes all; no callback comes any more. The memory goes when the loop has closed the handles. */
+/*
+ * Closes all; not from a callback of theirs. No callback comes any more; the memory goes when the
+ * loop has closed the handles.
+ */
 void trackers_close(struct trackers *t); /* NULL is fine */
 
 /* As the tracker_client_… of the same name, to each; the last failure is returned. */

@@ -1,0 +1,52 @@
+#include "peer/sandbox/caps.h"
+
+#include <inttypes.h>
+
+enum {
+    INODES = 16 * 1024, /* about 16 MiB of the kernel's memory at worst */
+    OPEN_FILES = 1024,
+    TMP_BYTES_LEAST = 1 << 20,
+};
+
+static enum pn_status check(const char *what, uint64_t asked, uint64_t cap, struct pn_err *err)
+{
+    if (cap == 0 || asked <= cap) {
+        return PN_OK;
+    }
+    return pn_fail(err, PN_E_DENIED,
+                   "limits: %s = %" PRIu64 " asked for, at most %" PRIu64 " on this machine", what,
+                   asked, cap);
+}
+
+enum pn_status caps_check(const struct limits *asked, const struct limits *caps, struct pn_err *err)
+{
+    enum pn_status status = check("time", asked->time_s, caps->time_s, err);
+    if (status == PN_OK) {
+        status = check("cpu", asked->cpu_s, caps->cpu_s, err);
+    }
+    if (status == PN_OK) {
+        status = check("memory", asked->memory_bytes, caps->memory_bytes, err);
+    }
+    if (status == PN_OK) {
+        status = check("processes", asked->process_count, caps->process_count, err);
+    }
+    if (status == PN_OK) {
+        status = check("output", asked->output_bytes, caps->output_bytes, err);
+    }
+    return status;
+}
+
+struct order_limits caps_order(const struct limits *asked)
+{
+    uint64_t ms = (uint64_t)asked->time_s * 1000;
+    return (struct order_limits){
+        .memory_bytes = asked->memory_bytes,
+        .output_bytes = asked->output_bytes,
+        .tmp_bytes = asked->output_bytes > TMP_BYTES_LEAST ? asked->output_bytes : TMP_BYTES_LEAST,
+        .time_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX,
+        .cpu_s = asked->cpu_s,
+        .process_count = asked->process_count,
+        .inode_count = INODES,
+        .open_file_count = OPEN_FILES,
+    };
+}

@@ -1,0 +1,40 @@
+#include "peer/sandbox/launcher/box.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "peer/sandbox/launcher/kernel.h"
+
+bool box_start(const struct box_plan *plan, pid_t *pid, int *pidfd, int *error)
+{
+    struct clone_args args = {
+        .flags = CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    if (plan->ways->tier == SANDBOX_FULL) {
+        /* The network namespace stays the launcher's: empty, and shared by all sandboxes. */
+        args.flags |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+                      CLONE_NEWCGROUP;
+    }
+    *pid = kernel_clone3(&args);
+    if (*pid == 0) {
+        init_run(plan);
+    }
+    *error = errno;
+    return *pid > 0;
+}
+
+void box_say(int word_fd, enum box_word_kind kind, int code, const char *text, int error)
+{
+    struct box_word word = {.kind = (int32_t)kind, .code = code};
+    if (text != NULL && error != 0) {
+        const char *name = strerrordesc_np(error);
+        (void)snprintf(word.text, sizeof word.text, "%s: %s", text, name ? name : "unknown error");
+    } else if (text != NULL) {
+        (void)snprintf(word.text, sizeof word.text, "%s", text);
+    }
+    (void)write(word_fd, &word, sizeof word); /* whole or not at all; the launcher may be gone */
+}

@@ -1,0 +1,459 @@
+/* The sandbox from the daemon's side: real launcher, real slices, on this machine's best tier. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "peer/sandbox/collect_sys.h"
+#include "peer/sandbox/sandbox_uv.h"
+
+struct fixture {
+    uv_loop_t loop;
+    struct sandbox *sandbox;
+    bool ended;
+    struct outcome outcome;
+    char text[192];
+    char out[SANDBOX_TAIL_BYTES_MAX + 1];
+    char err[SANDBOX_TAIL_BYTES_MAX + 1];
+    uint32_t wall_ms;
+    int folder_fd;
+    uint32_t line_count;
+    char folder[64]; /* of files that jobs see */
+};
+
+static struct fixture fx;
+
+static void on_state(void *arg, const struct sandbox_state *state)
+{
+    (void)arg;
+    (void)state;
+}
+
+static void on_line(void *arg, struct pn_bytes line)
+{
+    (void)arg;
+    (void)line;
+    fx.line_count++;
+}
+
+static void on_end(void *arg, const struct sandbox_result *r)
+{
+    (void)arg;
+    fx.ended = true;
+    fx.outcome = r->outcome;
+    fx.wall_ms = r->wall_ms;
+    fx.folder_fd = r->folder_fd;
+    (void)snprintf(fx.text, sizeof fx.text, "%s", r->text);
+    (void)snprintf(fx.out, sizeof fx.out, "%.*s", (int)r->stdout_tail.len, r->stdout_tail.ptr);
+    (void)snprintf(fx.err, sizeof fx.err, "%.*s", (int)r->stderr_tail.len, r->stderr_tail.ptr);
+}
+
+static void beside_build(const char *name, char *out, size_t out_bytes)
+{
+    char self[2048];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    for (int up = 0; up < 3; up++) { /* tests/unit/test_sandbox_uv */
+        *strrchr(self, '/') = '\0';
+    }
+    (void)snprintf(out, out_bytes, "%s/libexec/preon/%s", self, name);
+}
+
+static void start_tier(enum sandbox_tier most)
+{
+    char launcher[2200];
+    struct pn_err err;
+    memset(&fx, 0, sizeof fx);
+    assert_int_equal(uv_loop_init(&fx.loop), 0);
+    beside_build("launcher", launcher, sizeof launcher);
+    (void)snprintf(fx.folder, sizeof fx.folder, "/tmp/preon-test-XXXXXX");
+    assert_non_null(mkdtemp(fx.folder));
+    const struct sandbox_options options = {
+        .launcher_path = launcher,
+        .tier_most = most,
+        .slot_count = 4,
+        .normal_priority = true,
+        .caps = {.memory_bytes = 1 << 30},
+    };
+    assert_int_equal(sandbox_new(&fx.loop, &options, on_state, NULL, &fx.sandbox, &err), PN_OK);
+    while (!sandbox_state(fx.sandbox)->ready) {
+        (void)uv_run(&fx.loop, UV_RUN_ONCE);
+    }
+    assert_string_equal(tier_name(sandbox_state(fx.sandbox)->tier), tier_name(most));
+}
+
+static int start_full(void **state)
+{
+    (void)state;
+    start_tier(SANDBOX_FULL);
+    return 0;
+}
+
+static int start_reduced(void **state)
+{
+    (void)state;
+    start_tier(SANDBOX_REDUCED);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    char command[128];
+    sandbox_close(fx.sandbox);
+    (void)uv_run(&fx.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&fx.loop), 0);
+    (void)snprintf(command, sizeof command, "%s/file", fx.folder);
+    (void)unlink(command);
+    assert_int_equal(rmdir(fx.folder), 0);
+    return 0;
+}
+
+static struct sandbox_order plain_order(void)
+{
+    return (struct sandbox_order){
+        .slice = 3,
+        .slice_count = 8,
+        .program = PROGRAM_SYSTEM,
+        .program_fd = -1,
+        .system = true,
+        .limits = {.time_s = 20,
+                   .cpu_s = 10,
+                   .memory_bytes = 256 << 20,
+                   .process_count = 16,
+                   .output_bytes = 1 << 20},
+    };
+}
+
+static void wait_end(void)
+{
+    while (!fx.ended) {
+        (void)uv_run(&fx.loop, UV_RUN_ONCE);
+    }
+    fx.ended = false;
+}
+
+static void run(const struct sandbox_order *o)
+{
+    struct pn_err err = {.text = ""};
+    uint32_t id = 0;
+    fx.folder_fd = -1;
+    if (sandbox_run(fx.sandbox, o, on_line, on_end, NULL, &id, &err) != PN_OK) {
+        fail_msg("sandbox_run: %s", err.text);
+    }
+    wait_end();
+}
+
+static void run_sh(const char *script)
+{
+    const char *const args[] = {"sh", "-c", script};
+    struct sandbox_order o = plain_order();
+    o.args = args;
+    o.arg_count = 3;
+    run(&o);
+}
+
+#define CHECK_OUTCOME(wanted_class, wanted_code)                                                   \
+    do {                                                                                           \
+        if (fx.outcome.class != (wanted_class) || fx.outcome.code != (wanted_code)) {              \
+            fail_msg("%s; stdout: %s stderr: %s", fx.text, fx.out, fx.err);                        \
+        }                                                                                          \
+    } while (0)
+
+static void discard(void)
+{
+    collect_discard(fx.folder_fd);
+    fx.folder_fd = -1;
+}
+
+static int file_with(const char *content, mode_t mode)
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/file", fx.folder);
+    (void)unlink(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+    (void)close(fd);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void runs_a_shell(void **state)
+{
+    (void)state;
+    run_sh("echo $PREON_SLICE/$PREON_SLICES $PREON_OUT; echo oops >&2; pwd; exit 7");
+    CHECK_OUTCOME(OUTCOME_EXITED, 7);
+    assert_string_equal(fx.out, "3/8 /work\n/work\n");
+    assert_string_equal(fx.err, "oops\n");
+    assert_int_equal(fx.line_count, 2);
+    discard();
+}
+
+static void gives_outputs_back(void **state)
+{
+    (void)state;
+    static const char *const outputs[] = {"a/b.txt", "out.txt"};
+    const char *const args[] = {"sh", "crunch.sh"};
+    int fd = file_with("echo deep > a/b.txt; cat crunch.sh | wc -c > out.txt", 0600);
+    const struct sandbox_file file = {.name = "crunch.sh", .fd = fd};
+    struct sandbox_order o = plain_order();
+    struct collect_output got[] = {{.name = outputs[0]}, {.name = outputs[1]}};
+    struct outcome outcome;
+    struct pn_err err = {.text = ""};
+    char text[16] = "";
+    o.args = args;
+    o.arg_count = 2;
+    o.files = &file;
+    o.file_count = 1;
+    o.outputs = outputs;
+    o.output_count = 2;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    if (collect_outputs(fx.folder_fd, got, 2, 1 << 20, &outcome, &err) != PN_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(got[0].size, 5);
+    assert_int_equal(read(got[1].fd, text, sizeof text), 3);
+    assert_string_equal(text, "52\n");
+    collect_close(got, 2);
+    discard();
+    (void)close(fd);
+}
+
+/* As a program of its own: a script by its #! line, without being executable in the store. */
+static void runs_a_file(void **state)
+{
+    (void)state;
+    const char *const args[] = {"bin/tool", "x y"};
+    int fd = file_with("#!/bin/sh\necho \"$0 $1\"; ls /job/bin", 0600);
+    const struct sandbox_file file = {.name = "bin/tool", .fd = fd, .executable = true};
+    struct sandbox_order o = plain_order();
+    o.program = PROGRAM_FILE;
+    o.args = args;
+    o.arg_count = 2;
+    o.files = &file;
+    o.file_count = 1;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    assert_string_equal(fx.out, "/job/bin/tool x y\ntool\n");
+    discard();
+    (void)close(fd);
+}
+
+static void says_why_it_could_not_start(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content;
+        bool system;
+        int code;
+    } cases[] = {
+        {"no program at all", true, OUTCOME_NO_START_NOT_EXEC},
+        {"#!/bin/sh\nexit 0", false, OUTCOME_NO_START_NOT_EXEC},
+        {"\177ELF\002\001\001\001\001\001\001\001\001\001\001\001\002\001\001\177....", true,
+         OUTCOME_NO_START_WRONG_ARCH},
+    };
+    struct sandbox_order o = plain_order();
+    const char *args[] = {"tool"};
+    o.args = args;
+    o.arg_count = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int fd = file_with(cases[i].content, 0755);
+        const struct sandbox_file file = {.name = "tool", .fd = fd, .executable = true};
+        o.program = PROGRAM_FILE;
+        o.system = cases[i].system;
+        o.files = &file;
+        o.file_count = 1;
+        run(&o);
+        CHECK_OUTCOME(OUTCOME_NO_START, cases[i].code);
+        discard();
+        (void)close(fd);
+    }
+    o.program = PROGRAM_SYSTEM;
+    o.system = true;
+    o.files = NULL;
+    o.file_count = 0;
+    args[0] = "no-such-program";
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_NOT_FOUND);
+    assert_string_equal(
+        fx.text, "could not start: program not found (no-such-program: No such file or directory)");
+    discard();
+}
+
+static void keeps_time(void **state)
+{
+    (void)state;
+    const char *const args[] = {"sh", "-c", "trap '' TERM INT; echo on; while :; do sleep 9; done"};
+    struct sandbox_order o = plain_order();
+    o.args = args;
+    o.arg_count = 3;
+    o.limits.time_s = 1;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_TIME, 0);
+    assert_true(fx.wall_ms >= 1000 && fx.wall_ms < 3000);
+    discard();
+    const char *const busy[] = {"sh", "-c", "while :; do :; done"};
+    o.args = busy;
+    o.limits.time_s = 30;
+    o.limits.cpu_s = 1;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_TIME, 1);
+    discard();
+}
+
+static void on_line_kill(void *arg, struct pn_bytes line)
+{
+    (void)line;
+    sandbox_kill(fx.sandbox, *(uint32_t *)arg);
+}
+
+static void on_end_arg(void *arg, const struct sandbox_result *r)
+{
+    (void)arg;
+    on_end(NULL, r);
+}
+
+static void kills(void **state)
+{
+    (void)state;
+    const char *const args[] = {
+        "sh", "-c", "trap '' TERM; (setsid sh -c 'while :; do :; done' &) ; echo on; sleep 100"};
+    struct sandbox_order o = plain_order();
+    static uint32_t id;
+    o.args = args;
+    o.arg_count = 3;
+    assert_int_equal(sandbox_run(fx.sandbox, &o, on_line_kill, on_end_arg, &id, &id, NULL), PN_OK);
+    wait_end();
+    CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_KILLED);
+    assert_string_equal(fx.out, "on\n");
+    discard();
+}
+
+/* All of a flood is drained up to the cap, its ends are kept, and then it is over. */
+static void ends_a_flood(void **state)
+{
+    (void)state;
+    run_sh("echo first; yes | head -c 1000000; echo last");
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    assert_memory_equal(fx.out, "first\n", 6);
+    assert_non_null(strstr(fx.out, "\n[... "));
+    assert_string_equal(fx.out + strlen(fx.out) - 5, "last\n");
+    discard();
+    run_sh("yes");
+    CHECK_OUTCOME(OUTCOME_OUTPUT, OUTCOME_OUTPUT_FLOOD);
+    discard();
+}
+
+static void bounds_the_folder(void **state)
+{
+    (void)state;
+    run_sh("head -c 1500000 /dev/zero > a & head -c 1500000 /dev/zero > b & wait; "
+           "cat a b | head -c 9999999 | wc -c > c; du -k . | cut -f1 | tail -1");
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    assert_true(atol(fx.out) <= 2048);
+    discard();
+    run_sh("head -c 1500000 /dev/zero | cat > a; exec head -c 1100000 /dev/zero > b");
+    CHECK_OUTCOME(OUTCOME_SIGNALLED, SIGXFSZ);
+    discard();
+}
+
+/* Six processes that each stay below the limit and together do not. */
+static void bounds_all_memory(void **state)
+{
+    (void)state;
+    const char *const args[] = {
+        "sh", "-c",
+        "for i in 1 2 3 4 5 6; do head -c 60000000 /dev/zero | tail -c 60000000 | sleep 9 & done; "
+        "wait"};
+    struct sandbox_order o = plain_order();
+    o.args = args;
+    o.arg_count = 3;
+    o.limits.process_count = 64;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_MEMORY, 0);
+    discard();
+}
+
+static void refuses_over_the_caps(void **state)
+{
+    (void)state;
+    const char *const args[] = {"true"};
+    struct sandbox_order o = plain_order();
+    struct pn_err err;
+    uint32_t id = 0;
+    o.args = args;
+    o.arg_count = 1;
+    o.limits.memory_bytes = (uint64_t)2 << 30;
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, &err), PN_E_DENIED);
+    assert_string_equal(err.text, "limits: memory = 2147483648 asked for, at most 1073741824 on "
+                                  "this machine");
+    assert_int_equal(sandbox_running(fx.sandbox), 0);
+}
+
+/* A closed sandbox calls nobody, whatever runs. */
+static void closes_while_running(void **state)
+{
+    (void)state;
+    const char *const args[] = {"sleep", "100"};
+    struct sandbox_order o = plain_order();
+    uint32_t id = 0;
+    o.args = args;
+    o.arg_count = 2;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, NULL), PN_OK);
+    }
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, NULL), PN_E_BUSY);
+    sandbox_close(fx.sandbox);
+    fx.sandbox = NULL;
+    (void)uv_run(&fx.loop, UV_RUN_DEFAULT);
+    assert_false(fx.ended);
+}
+
+static void reduced_runs_own_programs_only(void **state)
+{
+    (void)state;
+    const char *const args[] = {"launcher", "--probe"};
+    struct sandbox_order o = plain_order();
+    struct pn_err err;
+    uint32_t id = 0;
+    char path[2200];
+    o.args = args;
+    o.arg_count = 2;
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, &err), PN_E_DENIED);
+    beside_build("launcher", path, sizeof path);
+    o.program_fd = open(path, O_RDONLY | O_CLOEXEC);
+    o.program = PROGRAM_OWN;
+    o.system = false;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_EXITED, 42);
+    assert_string_equal(fx.out, "contained\n");
+    discard();
+    (void)close(o.program_fd);
+}
+
+int main(void)
+{
+#define FULL(test) cmocka_unit_test_setup_teardown(test, start_full, stop)
+    const struct CMUnitTest tests[] = {
+        FULL(runs_a_shell),
+        FULL(gives_outputs_back),
+        FULL(runs_a_file),
+        FULL(says_why_it_could_not_start),
+        FULL(keeps_time),
+        FULL(kills),
+        FULL(ends_a_flood),
+        FULL(bounds_the_folder),
+        FULL(bounds_all_memory),
+        FULL(refuses_over_the_caps),
+        FULL(closes_while_running),
+        cmocka_unit_test_setup_teardown(reduced_runs_own_programs_only, start_reduced, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

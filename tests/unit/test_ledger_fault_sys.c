@@ -299,7 +299,7 @@ static enum pn_status make_small_disk(const char *folder)
         mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0) {
         return PN_E_FULL;
     }
-    const struct rlimit limit = {1024 * 1024, 1024 * 1024};
+    const struct rlimit limit = {1U << 20, 1U << 20};
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)setrlimit(RLIMIT_FSIZE, &limit);
     return PN_E_SYSTEM;

@@ -7,6 +7,8 @@
 
 #include <sqlite3.h>
 
+#include "tests/unit/alloc.h"
+
 enum { SEEN_MAX = 4096 };
 
 struct seen {
@@ -513,6 +515,48 @@ static void test_reading_can_be_ended(void **state)
     fixture_free(f);
 }
 
+/* Whatever allocation fails: the call says so, nothing leaks, and the next one works. */
+static void test_short_of_memory(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct pn_err err = {0};
+    const struct record vote = fixture_vote(1, 1, 1);
+    enum pn_status status;
+    int failures = 0;
+    fixture_close(f);
+    for (alloc_fail_at(1);; alloc_fail_next(), failures++) {
+        status = fixture_reopen(f, &err);
+        if (status != PN_E_NO_MEMORY) {
+            break;
+        }
+        fixture_close_unopened(f);
+    }
+    alloc_fail_never();
+    assert_int_equal(status, PN_OK);
+    for (alloc_fail_at(1);; alloc_fail_next(), failures++) {
+        status = ledger_commit(f->ledger, &f->job, &f->run, 0, &vote, 1);
+        if (status != PN_E_NO_MEMORY) {
+            break;
+        }
+    }
+    alloc_fail_never();
+    assert_int_equal(status, PN_OK);
+    fixture_wait(f, 1);
+    struct ledger_reader *r = NULL;
+    for (alloc_fail_at(1);; alloc_fail_next(), failures++) {
+        status = ledger_reader_open(f->path, &r, &err);
+        if (status != PN_E_NO_MEMORY) {
+            break;
+        }
+    }
+    alloc_fail_never();
+    assert_int_equal(status, PN_OK);
+    assert_int_equal(failures, 3); /* ledger, batch, reader: one block each */
+    ledger_reader_close(r);
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_list_slices),
         cmocka_unit_test(test_reading_can_be_ended),
+        cmocka_unit_test(test_short_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,63 @@
+/*
+ * ports_uv -- all links of a peer as ports: dialled, accepted, and the one through memory that
+ * joins a peer's own worker to its own master.
+ */
+#ifndef PREON_PEER_PORTS_UV_H
+#define PREON_PEER_PORTS_UV_H
+
+#include "common/hello.h"
+#include "common/link_uv.h"
+#include "peer/wire/port.h"
+
+enum { PORTS_MAX = 16384 };
+
+struct ports;
+
+/* All on the loop's thread, none from within a call of this header. */
+struct ports_hooks {
+    /* The link may be used. tag is that of ports_dial, 0 for accepted ones. */
+    void (*on_up)(void *arg, struct port *p, const struct hello *hello, uint64_t tag);
+    /* A status other than PN_OK closes the port. */
+    enum pn_status (*on_frame)(void *arg, struct port *p, const struct frame *f,
+                               struct pn_err *err);
+    void (*on_drain)(void *arg, struct port *p);
+    /* The port is gone after this call. was_up: on_up had been called. */
+    void (*on_down)(void *arg, struct port *p, bool was_up, uint64_t tag, const char *reason);
+    void *arg;
+};
+
+/* The context outlives it. NULL: memory is short. */
+struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
+                        const struct ports_hooks *hooks);
+
+/* Closes everything; on_closed when nothing of it is left. No other callback comes any more. */
+void ports_close(struct ports *p, void (*on_closed)(void *arg), void *arg);
+
+/* *bound gets the address with its real port. */
+enum pn_status ports_listen(struct ports *p, const struct addr *at, struct addr *bound,
+                            struct pn_err *err);
+
+/* on_up or on_down follows with this tag. expected NULL: whoever answers. */
+enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct digest *expected,
+                          uint64_t token, uint64_t tag, struct pn_err *err);
+
+/*
+ * The two ends of the memory link, up at once, alive until ports_close: what is sent at one end
+ * comes out at the other from the loop, in order.
+ */
+enum pn_status ports_own(struct ports *p, struct port **worker_end, struct port **master_end);
+
+/* Stops and resumes reading on all links: too much disk work is pending. */
+void ports_pause(struct ports *p, bool paused);
+
+struct port *ports_find(const struct ports *p, uint32_t id); /* NULL: gone */
+
+/* The first port that is up and leads to that peer, NULL when there is none. */
+struct port *ports_to(const struct ports *p, const struct digest *peer);
+
+uint32_t ports_count(const struct ports *p);
+
+/* Closes a port for a reason that is logged at debug level; NULL is fine. */
+void port_close(struct port *p, const char *reason);
+
+#endif

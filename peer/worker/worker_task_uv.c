@@ -1,0 +1,305 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log_sys.h"
+#include "jobs/program.h"
+#include "peer/sandbox/collect_sys.h"
+#include "peer/worker/worker_shell.h"
+
+/* --- after the sandbox: on the thread pool ---------------------------------------------------- */
+
+static struct file_set set_of(const struct task *t)
+{
+    return (struct file_set){.kind = SET_OF_ATTEMPT,
+                             .job = t->errand->job,
+                             .run = t->errand->run,
+                             .slice = t->slice,
+                             .attempt = t->attempt};
+}
+
+static enum pn_status read_all(int fd, uint8_t *out, size_t len, struct pn_err *err)
+{
+    while (len > 0) {
+        ssize_t n = read(fd, out, len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return pn_fail(err, PN_E_SYSTEM, "reading an output: %s",
+                           n < 0 ? strerror(errno) : "shorter than it was");
+        }
+        out += n;
+        len -= (size_t)n;
+    }
+    return PN_OK;
+}
+
+/* Small outputs ride in the vote; a file of at most WORK_INLINE_BYTES_MAX is one block. */
+static enum pn_status take_inline(struct task *t, const struct collect_output *found,
+                                  uint32_t count, size_t total, struct pn_err *err)
+{
+    t->bytes = malloc(total > 0 ? total : 1);
+    if (t->bytes == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t size = (size_t)found[i].size;
+        enum pn_status status = read_all(found[i].fd, t->bytes + at, size, err);
+        if (status != PN_OK) {
+            return status;
+        }
+        struct digest leaf;
+        hash_leaf((struct pn_bytes){t->bytes + at, size}, &leaf);
+        hash_root(size, &leaf, &t->result.outputs[i].root);
+        at += size;
+    }
+    t->result.has_bytes = true;
+    t->result.bytes = (struct pn_bytes){t->bytes, total};
+    return PN_OK;
+}
+
+/* Large ones go to the outbox, durably, before anybody hears of them. */
+static enum pn_status take_stored(struct task *t, const struct collect_output *found,
+                                  uint32_t count, struct pn_err *err)
+{
+    struct store *store = t->of->config.store;
+    const struct file_set set = set_of(t);
+    struct store_adopt adopt[JOB_OUTPUTS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        adopt[i] = (struct store_adopt){.fd = found[i].fd, .index = i};
+    }
+    enum pn_status status =
+        store_outbox_adopt(store, &set, adopt, count, t->errand->manifest.limits.output_bytes, err);
+    if (status == PN_OK) {
+        status = store_outbox_commit(store, &set, (struct pn_bytes){NULL, 0}, err);
+    }
+    for (uint32_t i = 0; status == PN_OK && i < count; i++) {
+        t->result.outputs[i].root = adopt[i].root;
+        t->result.outputs[i].size = adopt[i].size;
+    }
+    t->stored = status == PN_OK;
+    return status;
+}
+
+#ifdef PREON_TEST_LIAR
+/* A worker for tests only: what it computed is changed before it is voted on. */
+static void lie(struct task *t)
+{
+    if (t->result.has_bytes && t->result.bytes.len > 0) {
+        struct digest leaf;
+        t->bytes[0] ^= 0xff;
+        hash_leaf((struct pn_bytes){t->bytes, (size_t)t->result.outputs[0].size}, &leaf);
+        hash_root(t->result.outputs[0].size, &leaf, &t->result.outputs[0].root);
+    }
+}
+#endif
+
+static void collect(struct task *t, struct pn_err *err)
+{
+    const struct manifest *m = &t->errand->manifest;
+    struct collect_output found[JOB_OUTPUTS_MAX];
+    for (uint32_t i = 0; i < m->output_count; i++) {
+        found[i] = (struct collect_output){.name = m->outputs[i], .fd = -1};
+    }
+    enum pn_status status = collect_outputs(t->folder_fd, found, m->output_count,
+                                            m->limits.output_bytes, &t->outcome, err);
+    if (status == PN_E_MISMATCH || status == PN_E_TOO_BIG) {
+        return; /* the job's fault, and now its outcome */
+    }
+    if (status == PN_OK) {
+        uint64_t total = 0;
+        for (uint32_t i = 0; i < m->output_count; i++) {
+            t->result.outputs[i].index = (uint16_t)i;
+            t->result.outputs[i].size = found[i].size;
+            total += found[i].size;
+        }
+        t->result.output_count = (uint8_t)m->output_count;
+        status = total <= WORK_INLINE_BYTES_MAX
+                     ? take_inline(t, found, m->output_count, (size_t)total, err)
+                     : take_stored(t, found, m->output_count, err);
+        collect_close(found, m->output_count);
+    }
+    if (status != PN_OK) {
+        t->machine_fault = true;
+        t->reason = WORK_CANNOT_RUN;
+        (void)snprintf(t->text, sizeof t->text, "%s", err->text);
+    }
+}
+
+static void collect_work(uv_work_t *req)
+{
+    struct task *t = req->data;
+    struct pn_err err = {0};
+    if (!t->machine_fault && outcome_good(t->outcome)) {
+        collect(t, &err);
+    }
+    collect_discard(t->folder_fd);
+    t->folder_fd = -1;
+    struct worker_result *r = &t->result;
+    if (!outcome_good(t->outcome)) {
+        r->output_count = 0;
+        r->has_bytes = false;
+    }
+#ifdef PREON_TEST_LIAR
+    lie(t);
+#endif
+    struct output outputs[JOB_OUTPUTS_MAX];
+    for (uint32_t i = 0; i < r->output_count; i++) {
+        outputs[i] =
+            (struct output){t->errand->manifest.outputs[i], r->outputs[i].size, r->outputs[i].root};
+    }
+    r->class = (enum outcome_class)t->outcome.class;
+    r->code = t->outcome.code;
+    hash_outputs(r->class, r->code, outputs, r->output_count, &r->outputs_hash);
+}
+
+static void end(struct task *t)
+{
+    struct worker_event ev = {.kind = WORKER_RAN, .place = t->place};
+    if (t->machine_fault) {
+        ev.status = PN_E_SYSTEM;
+        ev.reason = t->reason;
+    } else {
+        ev.result = &t->result;
+    }
+    labour_event(t->of, &ev, t, t->machine_fault ? t->text : NULL);
+}
+
+static void after_collect(uv_work_t *req, int uv_status)
+{
+    struct task *t = req->data;
+    (void)uv_status;
+    t->errand->stored_count += t->stored;
+    end(t);
+}
+
+/* --- the sandbox ------------------------------------------------------------------------------ */
+
+static void on_line(void *arg, struct pn_bytes line)
+{
+    struct task *t = arg;
+    double done;
+    double total;
+    if (job_progress_parse(line, &done, &total)) {
+        const struct worker_event ev = {.kind = WORKER_ON_WAY,
+                                        .place = t->place,
+                                        .done = (uint64_t)done,
+                                        .total = (uint64_t)total};
+        labour_event(t->of, &ev, NULL, NULL);
+    }
+}
+
+static struct pn_bytes keep_tail(uint8_t *kept, struct pn_bytes tail)
+{
+    size_t len = tail.len < WORK_TAIL_BYTES_MAX ? tail.len : WORK_TAIL_BYTES_MAX;
+    if (len > 0) {
+        memcpy(kept, tail.ptr, len);
+    }
+    return (struct pn_bytes){kept, len};
+}
+
+/* Who is to blame: the job (then it is an outcome, to be voted on) or this machine? */
+static bool machine_fault(struct outcome o)
+{
+    return o.class == OUTCOME_NO_START && o.code != OUTCOME_NO_START_NOT_FOUND &&
+           o.code != OUTCOME_NO_START_NOT_EXEC;
+}
+
+static void on_end(void *arg, const struct sandbox_result *r)
+{
+    struct task *t = arg;
+    char job[DIGEST_SHORT_BYTES];
+    digest_short(&t->errand->job, job);
+    labour_log_run(t->of, "end   %s %llu %016llx %s %u ms", job, (unsigned long long)t->slice,
+                   (unsigned long long)t->attempt, r->text, r->wall_ms);
+    t->state = TASK_COLLECTING;
+    t->outcome = r->outcome;
+    t->folder_fd = r->folder_fd;
+    t->result = (struct worker_result){.wall_ms = r->wall_ms, .cpu_ms = r->cpu_ms};
+    t->result.stdout_tail = keep_tail(t->stdout_tail, r->stdout_tail);
+    t->result.stderr_tail = keep_tail(t->stderr_tail, r->stderr_tail);
+    t->machine_fault = machine_fault(r->outcome);
+    t->reason = WORK_CANNOT_RUN;
+    (void)snprintf(t->text, sizeof t->text, "%s", r->text);
+    t->work.data = t;
+    (void)uv_queue_work(t->of->config.loop, &t->work, collect_work, after_collect);
+}
+
+static void fail(struct task *t, const char *text)
+{
+    t->machine_fault = true;
+    t->reason = WORK_CANNOT_RUN;
+    (void)snprintf(t->text, sizeof t->text, "%s", text);
+    t->state = TASK_COLLECTING;
+    end(t);
+}
+
+static void try_start(struct task *t)
+{
+    const struct errand *e = t->errand;
+    const struct manifest *m = &e->manifest;
+    const struct sandbox_order order = {
+        .job = e->job,
+        .slice = (uint32_t)t->slice,
+        .slice_count = m->slice_count,
+        .program = m->program_kind,
+        .program_fd = e->program_fd,
+        .args = (const char *const *)m->args,
+        .arg_count = m->arg_count,
+        .env = (const char *const *)m->env,
+        .env_count = m->env_count,
+        .files = e->files,
+        .file_count = e->file_count,
+        .outputs = (const char *const *)m->outputs,
+        .output_count = m->output_count,
+        .system = m->needs_system,
+        .limits = m->limits,
+    };
+    struct pn_err err;
+    enum pn_status status =
+        sandbox_run(t->of->config.sandbox, &order, on_line, on_end, t, &t->run, &err);
+    if (status == PN_OK) {
+        char job[DIGEST_SHORT_BYTES];
+        digest_short(&e->job, job);
+        t->state = TASK_RUNNING;
+        labour_log_run(t->of, "start %s %llu %016llx", job, (unsigned long long)t->slice,
+                       (unsigned long long)t->attempt);
+    } else if (status == PN_E_BUSY && !sandbox_state(t->of->config.sandbox)->ready) {
+        t->state = TASK_WAITING; /* the launcher is being started: task_retry */
+    } else {
+        fail(t, err.text);
+    }
+}
+
+void task_start(struct task *t, struct errand *e, const struct worker_action *x)
+{
+    assert(t->state == TASK_FREE);
+    t->errand = e;
+    t->slice = x->slice;
+    t->attempt = x->attempt;
+    t->machine_fault = false;
+    t->stored = false;
+    t->folder_fd = -1;
+    errand_pin(e);
+    try_start(t);
+}
+
+void task_retry(struct task *t)
+{
+    if (t->state == TASK_WAITING) {
+        try_start(t);
+    }
+}
+
+void task_kill(struct task *t)
+{
+    if (t->state == TASK_RUNNING) {
+        sandbox_kill(t->of->config.sandbox, t->run);
+    } else if (t->state == TASK_WAITING) {
+        fail(t, "called off");
+    }
+}

@@ -1,0 +1,513 @@
+#include "peer/worker/worker_uv.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock_sys.h"
+#include "common/log_sys.h"
+#include "common/random_sys.h"
+#include "peer/worker/worker_shell.h"
+
+/* --- events and actions ----------------------------------------------------------------------- */
+
+static void send_frame(struct labour *l, const struct worker_action *x)
+{
+    struct port *p = ports_find(l->config.ports, x->link);
+    struct frame f;
+    size_t used;
+    size_t need;
+    if (p != NULL && frame_parse(worker_action_frame(&l->actions, x), FRAME_BODY_MAX, &f, &used,
+                                 &need, NULL) == PN_OK) {
+        (void)p->send(p, SESSION_CONTROL, &f);
+    }
+}
+
+struct drop_work {
+    uv_work_t work;
+    struct labour *of;
+    struct file_set set;
+};
+
+static void drop_work(uv_work_t *req)
+{
+    struct drop_work *d = req->data;
+    struct pn_err err;
+    if (store_outbox_drop(d->of->config.store, &d->set, &err) != PN_OK) {
+        log_write(LOG_WARN, "worker", "outbox: %s", err.text);
+    }
+}
+
+static void after_drop(uv_work_t *req, int uv_status)
+{
+    struct drop_work *d = req->data;
+    (void)uv_status;
+    labour_unpin(d->of);
+    free(d);
+}
+
+static void drop_outputs(struct labour *l, const struct worker_action *x)
+{
+    const struct errand *e = errand_find(l, &x->job);
+    struct drop_work *d = e == NULL || e->stored_count > 0 ? calloc(1, sizeof *d) : NULL;
+    if (d == NULL) {
+        return; /* nothing was stored, or the next start tidies up */
+    }
+    d->work.data = d;
+    d->of = l;
+    d->set = (struct file_set){SET_OF_ATTEMPT, x->job, x->run, x->slice, x->attempt};
+    labour_pin(l);
+    (void)uv_queue_work(l->config.loop, &d->work, drop_work, after_drop);
+}
+
+static struct dialled *dial(struct labour *l, const struct digest *job, const struct addr *to,
+                            const struct digest *expected, struct pn_err *err)
+{
+    struct dialled *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        (void)pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    d->tag = ++l->last_tag;
+    d->job = *job;
+    d->to = *to;
+    if (ports_dial(l->config.ports, to, expected, 0, d->tag, err) != PN_OK) {
+        free(d);
+        return NULL;
+    }
+    d->next = l->dials;
+    l->dials = d;
+    return d;
+}
+
+static void leave_job(struct labour *l, const struct worker_action *x)
+{
+    struct errand *e = errand_find(l, &x->job);
+    if (e == NULL) {
+        return;
+    }
+    uint32_t port = e->port;
+    char job[DIGEST_SHORT_BYTES];
+    digest_short(&x->job, job);
+    log_write(LOG_INFO, "worker", "job %s: left: %s", job, x->reason);
+    errand_leave(e);
+    for (e = l->errands; e != NULL; e = e->next) {
+        if (!e->gone && e->port == port) {
+            return; /* the link serves another job */
+        }
+    }
+    struct port *p = ports_find(l->config.ports, port);
+    if (p != NULL && !p->own) {
+        port_close(p, "the work is done");
+    }
+}
+
+static void carry_out(struct labour *l, const struct worker_action *x)
+{
+    struct errand *e = NULL;
+    struct pn_err err;
+    switch (x->kind) {
+    case WORKER_DO_SEND:
+        send_frame(l, x);
+        break;
+    case WORKER_DO_CLOSE: {
+        struct port *p = ports_find(l->config.ports, x->link);
+        if (p != NULL && !p->own) {
+            port_close(p, x->reason);
+        }
+        break;
+    }
+    case WORKER_DO_DIAL:
+        e = errand_find(l, &x->job);
+        if (e != NULL && dial(l, &e->job, &e->master, &e->master_id, &err) == NULL) {
+            log_write(LOG_WARN, "worker", "dialling a master again: %s", err.text);
+        }
+        break;
+    case WORKER_DO_VET:
+        e = errand_find(l, &x->job);
+        if (e != NULL) {
+            errand_vet(e, x);
+        }
+        break;
+    case WORKER_DO_FETCH:
+        e = errand_find(l, &x->job);
+        if (e != NULL) {
+            errand_fetch(e);
+        }
+        break;
+    case WORKER_DO_RUN:
+        e = errand_find(l, &x->job);
+        if (e != NULL) {
+            task_start(&l->tasks[x->place], e, x);
+        }
+        break;
+    case WORKER_DO_KILL:
+        task_kill(&l->tasks[x->place]);
+        break;
+    case WORKER_DO_DROP:
+        drop_outputs(l, x);
+        break;
+    case WORKER_TELL_LEFT:
+        leave_job(l, x);
+        break;
+    }
+}
+
+static void arm(struct labour *l);
+
+static enum pn_status step(struct labour *l, struct worker_event *ev, struct pn_err *err)
+{
+    ev->now_ms = clock_now_ms();
+    enum pn_status status = worker_step(l->core, ev, &l->actions, err);
+    for (size_t i = 0; i < l->actions.count; i++) {
+        carry_out(l, &l->actions.list[i]);
+    }
+    return status;
+}
+
+static void free_task(struct task *t)
+{
+    struct errand *e = t->errand;
+    free(t->bytes);
+    t->bytes = NULL;
+    t->errand = NULL;
+    t->state = TASK_FREE;
+    errand_unpin(e);
+}
+
+/* Steps once, then whatever that has brought up. */
+static enum pn_status run_steps(struct labour *l, struct worker_event *ev, struct pn_err *err)
+{
+    l->stepping = true;
+    enum pn_status status = step(l, ev, err);
+    while (l->first != NULL) {
+        struct deferred *d = l->first;
+        l->first = d->next;
+        if (l->first == NULL) {
+            l->last = &l->first;
+        }
+        if (d->task != NULL) {
+            d->task->state = TASK_FREE; /* the core may run the next slice in it at once */
+            struct task done = *d->task;
+            d->task->bytes = NULL;
+            if (d->event.result != NULL) {
+                d->event.result = &done.result;
+                done.result.stdout_tail.ptr = done.stdout_tail;
+                done.result.stderr_tail.ptr = done.stderr_tail;
+            }
+            (void)step(l, &d->event, NULL);
+            free_task(&done);
+        } else {
+            (void)step(l, &d->event, NULL);
+        }
+        free(d);
+    }
+    l->stepping = false;
+    arm(l);
+    l->config.on_change(l->config.arg);
+    return status;
+}
+
+void labour_event(struct labour *l, const struct worker_event *ev, struct task *task,
+                  const char *text)
+{
+    if (l->freeing) { /* the core hears nothing any more */
+        if (task != NULL) {
+            free_task(task);
+        }
+        return;
+    }
+    struct deferred *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        abort(); /* an event that is lost would leave a slot busy for ever */
+    }
+    d->event = *ev;
+    d->task = task;
+    if (text != NULL) {
+        (void)snprintf(d->text, sizeof d->text, "%s", text);
+        d->event.text = d->text;
+    }
+    *l->last = d;
+    l->last = &d->next;
+    if (!l->stepping) {
+        struct worker_event tick = {.kind = WORKER_TICK};
+        (void)run_steps(l, &tick, NULL);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker_event ev = {.kind = WORKER_TICK};
+    (void)run_steps(timer->data, &ev, NULL);
+}
+
+static void arm(struct labour *l)
+{
+    uint64_t due = worker_deadline_ms(l->core);
+    uint64_t now = clock_now_ms();
+    if (due == UINT64_MAX) {
+        (void)uv_timer_stop(&l->timer);
+    } else {
+        uv_update_time(l->config.loop);
+        (void)uv_timer_start(&l->timer, on_timer, due > now ? due - now : 1, 0);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static enum pn_status sign_vote(void *arg, const struct vote_claim *claim, struct signature *out)
+{
+    const struct labour *l = arg;
+    return claim_vote_sign(l->config.key, claim, out);
+}
+
+enum pn_status labour_new(const struct labour_config *config, struct labour **out,
+                          struct pn_err *err)
+{
+    struct labour *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    l->config = *config;
+    l->last = &l->first;
+    worker_actions_init(&l->actions);
+    struct worker_config core = {
+        .slots = config->slots, .seed = random_fresh_seed(), .sign = sign_vote, .sign_arg = l};
+    key_pair_public(config->key, &core.key);
+    l->core = worker_new(&core);
+    l->place_count = config->slots > 0 ? config->slots : 1;
+    l->tasks = calloc(l->place_count, sizeof *l->tasks);
+    l->run_log = openat(store_dir_fd(config->store), "runs.log",
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (l->core == NULL || l->tasks == NULL || l->run_log < 0) {
+        enum pn_status status =
+            l->run_log < 0 ? pn_fail(err, PN_E_SYSTEM, "runs.log: cannot be opened for writing")
+                           : pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+        worker_free(l->core);
+        free(l->tasks);
+        free(l);
+        return status;
+    }
+    for (uint32_t i = 0; i < l->place_count; i++) {
+        l->tasks[i].of = l;
+        l->tasks[i].place = i;
+    }
+    (void)uv_timer_init(config->loop, &l->timer);
+    l->timer.data = l;
+    *out = l;
+    return PN_OK;
+}
+
+static void free_if_done(struct labour *l)
+{
+    if (!l->freeing || l->pins > 0 || !l->timer_closed) {
+        return;
+    }
+    while (l->dials != NULL) {
+        struct dialled *d = l->dials;
+        l->dials = d->next;
+        free(d);
+    }
+    void (*on_freed)(void *arg) = l->on_freed;
+    void *arg = l->on_freed_arg;
+    worker_free(l->core);
+    worker_actions_fini(&l->actions);
+    (void)close(l->run_log);
+    free(l->tasks);
+    free(l);
+    on_freed(arg);
+}
+
+void labour_pin(struct labour *l) { l->pins++; }
+
+void labour_unpin(struct labour *l)
+{
+    l->pins--;
+    free_if_done(l);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct labour *l = h->data;
+    l->timer_closed = true;
+    /* Events that came too late: their tasks hold errands. */
+    while (l->first != NULL) {
+        struct deferred *d = l->first;
+        l->first = d->next;
+        if (d->task != NULL) {
+            free_task(d->task);
+        }
+        free(d);
+    }
+    l->last = &l->first;
+    free_if_done(l);
+}
+
+void labour_free(struct labour *l, void (*on_freed)(void *arg), void *arg)
+{
+    l->freeing = true;
+    l->on_freed = on_freed;
+    l->on_freed_arg = arg;
+    for (uint32_t i = 0; i < l->place_count; i++) {
+        struct task *t = &l->tasks[i];
+        if (t->state == TASK_RUNNING || t->state == TASK_WAITING) {
+            free_task(t); /* the sandbox is closed: no end of it will be told */
+        }
+    }
+    for (struct errand *e = l->errands, *next; e != NULL; e = next) {
+        next = e->next;
+        errand_leave(e);
+    }
+    uv_close((uv_handle_t *)&l->timer, on_timer_closed);
+}
+
+void labour_leave(struct labour *l)
+{
+    struct worker_event ev = {.kind = WORKER_LEAVE};
+    (void)run_steps(l, &ev, NULL);
+}
+
+void labour_log_run(struct labour *l, const char *format, ...)
+{
+    char line[256];
+    int len = snprintf(line, sizeof line, "%llu ", (unsigned long long)clock_wall_ms());
+    va_list args;
+    va_start(args, format);
+    int body = vsnprintf(line + len, sizeof line - (size_t)len - 1, format, args);
+    va_end(args);
+    size_t total = (size_t)len + (body > 0 ? (size_t)body : 0);
+    if (total > sizeof line - 2) {
+        total = sizeof line - 2;
+    }
+    line[total++] = '\n';
+    ssize_t written = write(l->run_log, line, total);
+    (void)written; /* a log only; a full disk is told of where it hurts */
+}
+
+/* --- engagements ------------------------------------------------------------------------------ */
+
+void labour_engage(struct labour *l, struct port *p, const struct digest *job)
+{
+    struct errand *e = errand_find(l, job);
+    if (e == NULL) {
+        e = errand_new(l, job);
+    }
+    if (e == NULL) {
+        port_close(p, "out of memory");
+        return;
+    }
+    e->port = p->id;
+    e->own = p->own;
+    e->master = p->remote;
+    e->master_id = p->peer;
+    struct worker_event ev = {.kind = WORKER_ENGAGE, .link = p->id, .own = p->own, .job = *job};
+    struct pn_err err;
+    if (run_steps(l, &ev, &err) != PN_OK) {
+        log_write(LOG_DEBUG, "worker", "not engaged: %s", err.text);
+        if (!worker_engaged(l->core, job)) {
+            errand_leave(e);
+        }
+        if (!p->own) {
+            port_close(p, err.text);
+        }
+    }
+}
+
+enum pn_status labour_hire(struct labour *l, const struct digest *job, const struct addr *master,
+                           struct pn_err *err)
+{
+    for (const struct dialled *d = l->dials; d != NULL; d = d->next) {
+        if (digest_equal(&d->job, job)) {
+            return pn_fail(err, PN_E_BUSY, "its master is being dialled");
+        }
+    }
+    if (worker_idle_slots(l->core) == 0 || worker_engaged(l->core, job)) {
+        return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
+    }
+    return dial(l, job, master, NULL, err) != NULL ? PN_OK : PN_E_BUSY;
+}
+
+static struct dialled *take_dial(struct labour *l, uint64_t tag)
+{
+    struct dialled **link = &l->dials;
+    while (*link != NULL && (*link)->tag != tag) {
+        link = &(*link)->next;
+    }
+    struct dialled *d = *link;
+    if (d != NULL) {
+        *link = d->next;
+    }
+    return d;
+}
+
+void labour_up(struct labour *l, struct port *p, uint64_t tag)
+{
+    struct dialled *d = take_dial(l, tag);
+    if (d != NULL) {
+        labour_engage(l, p, &d->job);
+        struct errand *e = errand_find(l, &d->job);
+        if (e != NULL && e->port == p->id) {
+            e->master = d->to;
+        }
+        free(d);
+    }
+}
+
+void labour_down(struct labour *l, struct port *p, bool was_up, uint64_t tag)
+{
+    if (!was_up) {
+        free(take_dial(l, tag));
+        l->config.on_change(l->config.arg);
+        return;
+    }
+    for (struct errand *e = l->errands; e != NULL; e = e->next) {
+        if (e->port == p->id) {
+            e->port = 0;
+        }
+    }
+    struct worker_event ev = {.kind = WORKER_LINK_DOWN, .link = p->id};
+    (void)run_steps(l, &ev, NULL);
+}
+
+enum pn_status labour_frame(struct labour *l, struct port *p, const struct frame *f,
+                            struct pn_err *err)
+{
+    struct worker_event ev = {.kind = WORKER_FRAME, .link = p->id, .frame = f};
+    return run_steps(l, &ev, err);
+}
+
+void labour_sandbox_changed(struct labour *l)
+{
+    const struct sandbox_state *s = sandbox_state(l->config.sandbox);
+    l->config.wishes.foreign_contained = s->ready && s->tier == SANDBOX_FULL;
+    l->config.wishes.tier_reason = s->reason;
+    for (uint32_t i = 0; s->ready && i < l->place_count; i++) {
+        task_retry(&l->tasks[i]);
+    }
+}
+
+uint16_t labour_idle_slots(const struct labour *l)
+{
+    uint32_t dialling = 0;
+    for (const struct dialled *d = l->dials; d != NULL; d = d->next) {
+        dialling++;
+    }
+    uint16_t idle = worker_idle_slots(l->core);
+    return idle > dialling ? (uint16_t)(idle - dialling) : 0;
+}
+
+void labour_stats(const struct labour *l, struct worker_stats *out) { worker_stats(l->core, out); }
+
+bool labour_may_read(const struct labour *l, const struct port *p, const struct file_set *set)
+{
+    const struct errand *e = errand_find(l, &set->job);
+    return e != NULL && e->parsed && run_equal(&e->run, &set->run) &&
+           grant_rank(&e->grant, &p->peer) >= 0;
+}
+
+bool labour_works_on(const struct labour *l, const struct digest *job)
+{
+    return errand_find(l, job) != NULL;
+}

@@ -148,6 +148,14 @@ static void on_start(struct master *m)
     if (m->config.timeout_ms > 0) {
         m->timeout_at_ms = m->now_ms + m->config.timeout_ms;
     }
+    if (m->config.resumed) {
+        m->stats.state = JOB_RUNNING;
+        struct record *r = master_record(m, RECORD_JOB_STATE);
+        if (r != NULL) {
+            r->job_state.state = JOB_RUNNING;
+            r->job_state.at_wall_ms = m->now_wall_ms;
+        }
+    }
 #ifndef PREON_DEFECT_NO_RETALLY
     master_retally(m);
 #endif

@@ -45,6 +45,7 @@ struct master_config {
     enum stop_mode stop;
     uint64_t timeout_ms;             /* 0: none; from MASTER_START */
     uint32_t slots_max;              /* hired at most, 0: no bound */
+    bool resumed;                    /* the run had ended or been stopped, and is to go on */
     bool own_can_run;                /* this peer can run the job itself, to break ties */
     struct work_join_answer welcome; /* what JOIN is answered; its bytes outlive the master */
     uint8_t secret[PLAN_SECRET_BYTES];

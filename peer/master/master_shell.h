@@ -1,0 +1,117 @@
+/*
+ * master_shell -- what the files of the master's shell share; for nobody else.
+ *
+ *     master_uv.c         the runs of this peer: life, routing
+ *     master_lead_uv.c    one run: its core, events and actions
+ *     master_judge_uv.c   outputs pulled, judged and described on the thread pool
+ *     master_status.c     what people are told (a core: no I/O)
+ */
+#ifndef PREON_PEER_MASTER_MASTER_SHELL_H
+#define PREON_PEER_MASTER_MASTER_SHELL_H
+
+#include "jobs/program.h"
+#include "peer/master/master_uv.h"
+
+/* An inline output that may still have to be judged. */
+struct benched {
+    uint64_t attempt;
+    uint32_t wall_ms; /* of the attempt, as its vote says */
+    size_t len;
+    uint8_t *bytes;       /* owned */
+    struct benched *next; /* of the same slice */
+};
+
+/* A judgement that waits until what it judges is durable. */
+struct waiting_judge {
+    uint64_t seq;
+    uint64_t slice;
+    uint64_t attempt;
+};
+
+struct pull;
+
+struct lead {
+    struct leads *of;
+    struct digest job;
+    struct run run;
+    struct manifest manifest;
+    const struct job_program *program; /* NULL for foreign ones */
+    struct signature owner_signature;
+    uint8_t grant_bytes[GRANT_BYTES_MAX];
+    size_t grant_len;
+    struct grant grant;
+    bool in_ledger;      /* has been started */
+    struct master *core; /* NULL while it does not run */
+    struct master_actions actions;
+    bool stepping;
+    enum job_state state; /* of the last run; JOB_RUNNING with core NULL: not started */
+    char reason[RECORD_REASON_BYTES_MAX];
+    uint32_t slots_max;
+    uint64_t created_wall_ms;
+    uint64_t started_wall_ms;
+    uint64_t ended_wall_ms;
+    uint64_t started_ms;
+    uint64_t ended_ms;
+    uint64_t seq;
+    uint64_t committed_seq;
+    struct table bench; /* slice -> benched */
+    struct waiting_judge *judges;
+    size_t judge_count, judge_cap;
+    struct job_answer answer;
+    struct liar liars[LIARS_SHOWN_MAX];
+    uint32_t liars_shown;
+    struct master_stats last_stats; /* of a run that is over */
+    double audited_units;
+    struct pull *pulls; /* outputs on their way here */
+    uv_timer_t timer;
+    bool timer_open;
+    bool gone; /* removed: freed when nothing pins it */
+    uint32_t pins;
+    struct lead *next; /* newest first */
+};
+
+struct leads {
+    struct leads_config config;
+    struct ledger *ledger;
+    struct ledger_reader *reader;
+    struct table by_job;
+    struct lead *first;
+    struct waiting waiting;
+    uint32_t pins;
+    bool freeing;
+    void (*on_freed)(void *arg);
+    void *on_freed_arg;
+};
+
+/* master_uv.c */
+void leads_pin(struct leads *l);
+void leads_unpin(struct leads *l);
+struct lead *leads_find(const struct leads *l, const struct digest *job);
+
+/* master_lead_uv.c */
+struct lead *lead_new(struct leads *l, const struct digest *job, struct pn_bytes text,
+                      const struct signature *owner, const struct grant *grant, struct pn_err *err);
+void lead_pin(struct lead *d);
+void lead_unpin(struct lead *d);
+void lead_forget(struct lead *d);
+/* Reads the ledger and begins, or goes on. */
+enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err);
+enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err *err);
+
+/* master_judge_uv.c */
+void lead_pull(struct lead *d, const struct master_action *x);
+void lead_cancel_pulls(struct lead *d);
+void lead_judge(struct lead *d, uint64_t slice, uint64_t attempt);
+void lead_judge_committed(struct lead *d);
+void lead_release(struct lead *d, uint64_t slice, uint64_t attempt);
+void lead_bench(struct lead *d, const struct record *r, uint32_t wall_ms);
+void lead_unbench(struct lead *d, uint64_t slice);
+void lead_unbench_all(struct lead *d);
+/* After a restart: describes the answer of a run that has ended. */
+void lead_describe_again(struct lead *d, uint64_t slice);
+struct job_slice lead_slice(const struct lead *d, uint64_t slice);
+
+/* master_status.c */
+void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out);
+
+#endif

@@ -1,0 +1,152 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "peer/master/master_shell.h"
+
+/* The run's counts, live or as they were at its end. */
+static struct master_stats stats_of(const struct lead *d)
+{
+    struct master_stats s = d->last_stats;
+    if (d->core != NULL) {
+        master_stats(d->core, &s);
+    }
+    return s;
+}
+
+static void fill_workers(const struct lead *d, double units_per_slice, struct job_status *out)
+{
+    const struct worker_entry *w = d->core != NULL ? master_workers(d->core) : NULL;
+    for (; w != NULL && out->workers_shown < WORKERS_SHOWN_MAX; w = w->next) {
+        if (w->link == 0) {
+            continue;
+        }
+        struct job_worker *j = &out->workers[out->workers_shown++];
+        *j = (struct job_worker){
+            .id = w->plan.peer,
+            .own = w->own,
+            .slot_count = w->slots,
+            .running = w->plan.outstanding < w->slots ? w->plan.outstanding : w->slots,
+            .final = w->accepted,
+        };
+        if (w->plan.mean_ms > 0) {
+            j->rate_per_s = units_per_slice * 1000 / (double)w->plan.mean_ms * j->running;
+        }
+        out->rate_per_s += j->rate_per_s;
+    }
+}
+
+/*
+ * A search whose units succeed with chance p each at rate r: 1/(p r) seconds on average from any
+ * moment on, and ln(1 - 0.95) / ln(1 - p) units with 95 %; never more than is left of the range.
+ */
+static void fill_expectation(const struct job_expectation *e, struct job_status *out)
+{
+    double left = out->units_total - out->units_done;
+    if (out->rate_per_s <= 0 || left <= 0) {
+        return;
+    }
+    double mean = left;
+    double likely = left;
+    if (e->chance > 0) {
+        double log_miss = log1p(-e->chance);
+        out->probability = -expm1(out->units_done * log_miss);
+        mean = fmin(left, 1 / e->chance);
+        likely = fmin(left, log(0.05) / log_miss);
+    }
+    out->expected_ms = (uint64_t)(mean / out->rate_per_s * 1000);
+    out->likely_ms = (uint64_t)(likely / out->rate_per_s * 1000);
+}
+
+static void fill_progress(const struct lead *d, struct job_status *out)
+{
+    struct job_expectation e = {.unit = "slices", .unit_count = (double)out->slice_count};
+    struct job_slice slice = lead_slice(d, 0);
+    if (d->program != NULL) {
+        (void)d->program->expect(&slice, &e, NULL);
+    }
+    double per_slice = e.unit_count / (double)out->slice_count;
+    (void)snprintf(out->unit, sizeof out->unit, "%s", e.unit);
+    out->units_total = e.unit_count;
+    out->units_done = per_slice * (double)out->slices_final;
+    fill_workers(d, per_slice, out);
+    fill_expectation(&e, out);
+}
+
+static void fill_waiting(const struct lead *d, const struct master_stats *s, uint64_t now_ms,
+                         struct job_status *out)
+{
+    if (d->core == NULL || d->state != JOB_RUNNING || s->running_count > 0) {
+        return;
+    }
+    struct waiting *w = &out->waiting;
+    w->waits = true;
+    w->for_ms = now_ms - d->started_ms;
+    if (s->short_of_voters) {
+        (void)snprintf(w->cause, sizeof w->cause, "open slices want voters that are not there");
+        (void)snprintf(w->remedy, sizeof w->remedy, "start another `preon peer`");
+    } else if (s->worker_count == 0 || s->slot_count == 0) {
+        *w = d->of->waiting;
+        w->waits = true;
+    } else {
+        w->waits = false;
+    }
+}
+
+static void fill_assumption(const struct lead *d, struct job_status *out)
+{
+    const struct manifest *m = &d->manifest;
+    char *to = out->assumption;
+    size_t max = sizeof out->assumption;
+    if (m->verify == VERIFY_QUORUM) {
+        (void)snprintf(to, max, "every slice agreed on by %u identities, or run by the master",
+                       m->quorum);
+    } else if (d->audited_units > 0 && out->units_done > 0) {
+        (void)snprintf(to, max, "every slice searched by 1 identity, %.2g %% re-hashed, %u lies",
+                       100 * d->audited_units / out->units_done, out->liar_count);
+    } else {
+        (void)snprintf(to, max, "every slice done by 1 identity, checked by the job's own program");
+    }
+}
+
+void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
+{
+    static const char *const kinds[] = {"program", "file", "system"};
+    const struct manifest *m = &d->manifest;
+    const struct master_stats s = stats_of(d);
+    *out = (struct job_status){
+        .id = d->job,
+        .run = d->run,
+        .state = d->state,
+        .mastered = true,
+        .slice_count = m->slice_count,
+        .slices_final = s.final_count,
+        .slices_failed = s.failed_count,
+        .slices_running = s.running_count,
+        .worker_count = s.worker_count,
+        .slot_count = s.slot_count,
+        .liar_count = s.liar_count > d->liars_shown ? s.liar_count : d->liars_shown,
+        .liars_shown = d->liars_shown,
+        .created_wall_ms = d->created_wall_ms,
+        .started_wall_ms = d->started_wall_ms,
+        .ended_wall_ms = d->ended_wall_ms,
+        .answer = d->answer,
+    };
+    memcpy(out->name, m->name, sizeof out->name);
+    memcpy(out->reason, d->reason, sizeof out->reason);
+    memcpy(out->liars, d->liars, sizeof out->liars);
+    hash_sha256((struct pn_bytes){m->owner.b, PUBLIC_KEY_BYTES}, &out->owner);
+    if (m->kind == MANIFEST_JOB) {
+        (void)snprintf(out->program, sizeof out->program, "%s:%s", kinds[m->program_kind],
+                       m->args[0]);
+        fill_progress(d, out);
+        fill_assumption(d, out);
+    }
+    fill_waiting(d, &s, now_ms, out);
+    if (d->started_wall_ms > 0) {
+        out->elapsed_ms = (d->ended_wall_ms > 0 ? d->ended_ms : now_ms) - d->started_ms;
+    }
+    if (m->timeout_s > 0 && d->core != NULL && d->state == JOB_RUNNING) {
+        uint64_t limit = (uint64_t)m->timeout_s * 1000;
+        out->timeout_in_ms = limit > out->elapsed_ms ? limit - out->elapsed_ms : 1;
+    }
+}

@@ -1,0 +1,704 @@
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock_sys.h"
+#include "common/key_sys.h"
+#include "common/log_sys.h"
+#include "common/random_sys.h"
+#include "jobs/program.h"
+#include "peer/desk_uv.h"
+#include "peer/peer.h"
+#include "peer/tracker_client_uv.h"
+#include "peer/tracker_wants.h"
+#include "peer/user_sys.h"
+#include "peer/worker/worker_uv.h"
+
+enum {
+    REFRESH_MS = 50,     /* changes are told to trackers and followers together */
+    POLL_MS = 1000,      /* reasons for waiting grow old */
+    LEAVE_MS = 300,      /* for the last frames to leave */
+    LEAVE_MAX_MS = 3000, /* SIGTERM ends within 5 s */
+    POOL_THREADS_MIN = 4,
+};
+
+/* What the trackers were last told of a job. */
+struct stated {
+    struct digest job;
+    uint32_t slots;
+    bool seen; /* in the present round */
+    struct stated *next;
+};
+
+struct peer {
+    const struct peer_config *config;
+    uv_loop_t loop;
+    struct store *store;
+    struct key_pair *key;
+    struct link_context *context;
+    struct ports *ports;
+    struct port *worker_end;
+    struct port *master_end;
+    struct addr listening;
+    struct sandbox *sandbox;
+    struct transfer *transfer;
+    struct labour *labour;
+    struct leads *leads;
+    struct desk *desk;
+    struct control *control;
+    struct trackers *trackers;
+    struct stated *stated;
+    uint16_t idle_told;
+    bool tier_told;
+    bool open; /* for business: everything above is there */
+    bool leaving;
+    uint64_t leaving_since_ms;
+    uint64_t started_ms;
+    uv_signal_t signals[2];
+    uv_timer_t refresh;
+    uv_timer_t poll;
+    enum pn_status status;
+    struct pn_err err;
+};
+
+static void leave(struct peer *p);
+
+/* --- what the rooms ask of each other --------------------------------------------------------- */
+
+static bool has_program(const char *name) { return job_program_find(name) != NULL; }
+
+static bool own_can_run(void *arg, const struct manifest *m)
+{
+    const struct peer *p = arg;
+    const struct sandbox_state *s = sandbox_state(p->sandbox);
+    return s->tier == SANDBOX_FULL ||
+           (s->tier == SANDBOX_REDUCED && m->program_kind == PROGRAM_OWN);
+}
+
+static bool may_read(void *arg, const struct port *port, const struct file_set *set)
+{
+    const struct peer *p = arg;
+    if (set->kind == SET_OF_JOB) {
+        return leads_knows_job(p->leads, &set->job) || labour_works_on(p->labour, &set->job);
+    }
+    return labour_may_read(p->labour, port, set) || leads_output_final(p->leads, set);
+}
+
+static void on_pressure(void *arg, bool stop_reading)
+{
+    const struct peer *p = arg;
+    ports_pause(p->ports, stop_reading);
+}
+
+static void on_begin(void *arg, const struct digest *job)
+{
+    struct peer *p = arg;
+    labour_engage(p->labour, p->worker_end, job);
+}
+
+static void refresh_soon(struct peer *p);
+
+static void on_job_change(void *arg, const struct digest *job)
+{
+    struct peer *p = arg;
+    if (p->control != NULL) {
+        control_job_changed(p->control, job);
+    }
+    refresh_soon(p);
+}
+
+static void on_labour_change(void *arg) { refresh_soon(arg); }
+
+/* --- frames and ports ------------------------------------------------------------------------- */
+
+static void on_up(void *arg, struct port *port, const struct hello *hello, uint64_t tag)
+{
+    const struct peer *p = arg;
+    (void)hello;
+    if (tag != 0) {
+        labour_up(p->labour, port, tag);
+    }
+}
+
+static void on_down(void *arg, struct port *port, bool was_up, uint64_t tag, const char *reason)
+{
+    struct peer *p = arg;
+    char text[ADDR_TEXT_BYTES];
+    log_write(LOG_DEBUG, "peer", "link %s %s: %s", addr_text(&port->remote, text),
+              was_up ? "closed" : "failed", reason);
+    transfer_port_closed(p->transfer, port);
+    labour_down(p->labour, port, was_up, tag);
+    leads_port_down(p->leads, port);
+}
+
+static void on_drain(void *arg, struct port *port)
+{
+    const struct peer *p = arg;
+    transfer_port_drained(p->transfer, port);
+}
+
+static enum pn_status on_frame(void *arg, struct port *port, const struct frame *f,
+                               struct pn_err *err)
+{
+    const struct peer *p = arg;
+    bool answer = (f->flags & FRAME_ANSWER) != 0;
+    if (f->type >= FRAME_MANIFEST ||
+        (f->type == FRAME_ERROR && (f->request & TRANSFER_REQUEST_BIT) != 0)) {
+        return transfer_frame(p->transfer, port, f, err);
+    }
+    switch (f->type) {
+    case FRAME_JOIN:
+    case FRAME_ENLIST:
+    case FRAME_VOTE:
+        return answer ? labour_frame(p->labour, port, f, err) : leads_frame(p->leads, port, f, err);
+    case FRAME_STARTED:
+    case FRAME_PROGRESS:
+    case FRAME_GIVE_UP:
+        return leads_frame(p->leads, port, f, err);
+    case FRAME_ASSIGN:
+    case FRAME_CANCEL:
+    case FRAME_RELEASE:
+    case FRAME_ENDED:
+    case FRAME_ERROR:
+        return labour_frame(p->labour, port, f, err);
+    default:
+        return PN_OK; /* of a later version, and not critical: the session lets no others through */
+    }
+}
+
+/* --- trackers --------------------------------------------------------------------------------- */
+
+static bool on_hire(void *arg, const struct addr *master, const struct digest *job)
+{
+    const struct peer *p = arg;
+    char text[ADDR_TEXT_BYTES];
+    struct pn_err err;
+    if (p->leaving || leads_knows_job(p->leads, job)) {
+        return false;
+    }
+    if (!addr_may_dial(master, p->config->lan || trackers_on_lan(p->trackers))) {
+        log_write(LOG_WARN, "peer", "hired to %s: not an address to dial", addr_text(master, text));
+        return false;
+    }
+    return labour_hire(p->labour, job, master, &err) == PN_OK;
+}
+
+/* Other workers of a job: sources of its blocks. They are dialled when part 3 needs them. */
+static void on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count)
+{
+    (void)arg;
+    (void)job;
+    (void)peers;
+    (void)count;
+}
+
+static void abilities_text(const struct peer *p, char *text, size_t size)
+{
+    size_t len =
+        (size_t)snprintf(text, size, "tier=%s", tier_name(sandbox_state(p->sandbox)->tier));
+    const struct job_program *program;
+    for (size_t i = 0; (program = job_program_at(i)) != NULL && len < size; i++) {
+        char name[JOB_PROGRAM_NAME_BYTES];
+        job_program_name(program, name);
+        len += (size_t)snprintf(text + len, size - len, " %s", name);
+    }
+}
+
+static void state_demand(void *arg, const struct digest *job, const struct manifest *m,
+                         uint32_t slots)
+{
+    struct peer *p = arg;
+    struct stated *s = p->stated;
+    while (s != NULL && !digest_equal(&s->job, job)) {
+        s = s->next;
+    }
+    if (s == NULL) {
+        if (slots == 0 || (s = calloc(1, sizeof *s)) == NULL) {
+            return;
+        }
+        s->job = *job;
+        s->next = p->stated;
+        p->stated = s;
+        (void)trackers_serve(p->trackers, job, p->listening.port);
+    }
+    s->seen = true;
+    uint16_t wanted = slots > UINT16_MAX ? UINT16_MAX : (uint16_t)slots;
+    if (s->slots != wanted) {
+        char needs[64];
+        (void)snprintf(needs, sizeof needs, "%s",
+                       m->program_kind == PROGRAM_OWN ? m->args[0] : "tier=full");
+        s->slots = wanted;
+        (void)trackers_demand(p->trackers, job, p->listening.port, wanted, pn_bytes_str(needs));
+    }
+}
+
+/* Jobs that run no more: nothing of them is served or wanted. */
+static void unstate_ended(struct peer *p)
+{
+    struct stated **link = &p->stated;
+    while (*link != NULL) {
+        struct stated *s = *link;
+        if (s->seen) {
+            s->seen = false;
+            link = &s->next;
+            continue;
+        }
+        *link = s->next;
+        (void)trackers_serve(p->trackers, &s->job, 0);
+        free(s);
+    }
+}
+
+static void tell_waiting(struct peer *p)
+{
+    struct waiting w = {.waits = true};
+    if (trackers_count(p->trackers) == 0) {
+        (void)snprintf(w.cause, sizeof w.cause, "no worker, and no tracker is set");
+        (void)snprintf(w.remedy, sizeof w.remedy, "give --tracker HOST:PORT");
+    } else {
+        char why[TRACKER_CLIENT_WHY_BYTES];
+        const struct digest *job = p->stated != NULL ? &p->stated->job : NULL;
+        trackers_why(p->trackers, 0, job, why);
+        char *remedy = strstr(why, "; ");
+        if (remedy != NULL) {
+            *remedy = '\0';
+            (void)snprintf(w.remedy, sizeof w.remedy, "%s", remedy + 2);
+        }
+        (void)snprintf(w.cause, sizeof w.cause, "%s",
+                       why[0] != '\0' ? why : "workers have been asked for");
+    }
+    leads_set_waiting(p->leads, &w);
+}
+
+static void on_refresh(uv_timer_t *timer)
+{
+    struct peer *p = timer->data;
+    if (!p->open || p->leaving) {
+        return;
+    }
+    leads_demands(p->leads, state_demand, p);
+    unstate_ended(p);
+    uint16_t idle = labour_idle_slots(p->labour);
+    if (p->leads != NULL && (idle != p->idle_told || !p->tier_told)) {
+        char abilities[TRACKER_WANTS_WORDS_BYTES];
+        abilities_text(p, abilities, sizeof abilities);
+        p->idle_told = idle;
+        p->tier_told = true;
+        (void)trackers_idle(p->trackers, idle, pn_bytes_str(abilities));
+    }
+    tell_waiting(p);
+}
+
+static void refresh_soon(struct peer *p)
+{
+    if (!uv_is_active((uv_handle_t *)&p->refresh) && !p->leaving && p->open) {
+        (void)uv_timer_start(&p->refresh, on_refresh, REFRESH_MS, 0);
+    }
+}
+
+static void on_poll(uv_timer_t *timer)
+{
+    struct peer *p = timer->data;
+    if (p->leaving) {
+        uint64_t gone_ms = clock_now_ms() - p->leaving_since_ms;
+        if ((gone_ms >= LEAVE_MS && leads_quiet(p->leads)) || gone_ms >= LEAVE_MAX_MS) {
+            uv_stop(&p->loop);
+        }
+    } else if (p->open) {
+        tell_waiting(p);
+    }
+}
+
+/* --- control ---------------------------------------------------------------------------------- */
+
+static void fill_trackers(const struct peer *p, struct peer_status *out)
+{
+    for (uint32_t i = 0; i < p->config->tracker_count && i < TRACKERS_SHOWN_MAX; i++) {
+        struct tracker_status *t = &out->trackers[out->tracker_count++];
+        char why[TRACKER_CLIENT_WHY_BYTES];
+        (void)snprintf(t->name, sizeof t->name, "%s", p->config->trackers[i].name);
+        trackers_why(p->trackers, i, NULL, why);
+        t->connected = why[0] == '\0' && trackers_ready_count(p->trackers) > 0;
+        (void)snprintf(t->trouble, sizeof t->trouble, "%s", why);
+    }
+}
+
+static void peer_status(void *arg, struct peer_status *out)
+{
+    const struct peer *p = arg;
+    const struct sandbox_state *s = sandbox_state(p->sandbox);
+    struct worker_stats stats;
+    labour_stats(p->labour, &stats);
+    *out = (struct peer_status){
+        .id = *link_context_peer_id(p->context),
+        .pid = (uint64_t)getpid(),
+        .embedded = p->config->embedded,
+        .listening = p->listening,
+        .slot_count = p->config->slot_count,
+        .slots_busy = stats.running_count,
+        .link_count = ports_count(p->ports),
+        .jobs_mastered = leads_running(p->leads),
+        .jobs_worked_on = stats.engagement_count,
+        .up_ms = clock_now_ms() - p->started_ms,
+    };
+    (void)snprintf(out->tier, sizeof out->tier, "%s", tier_name(s->tier));
+    (void)snprintf(out->tier_reason, sizeof out->tier_reason, "%s", s->reason);
+    (void)snprintf(out->tier_remedy, sizeof out->tier_remedy, "%s", s->remedy);
+    fill_trackers(p, out);
+    if (stats.engagement_count == 0 && p->config->slot_count > 0) {
+        out->waiting.waits = true;
+        (void)snprintf(out->waiting.cause, sizeof out->waiting.cause, "%s",
+                       trackers_ready_count(p->trackers) > 0
+                           ? "no master at the tracker wants this peer's slots"
+                           : "no tracker answers");
+    }
+}
+
+static enum pn_status shutdown_order(void *arg, struct pn_err *err)
+{
+    struct peer *p = arg;
+    if (!p->config->embedded) {
+        return pn_fail(err, PN_E_DENIED, "this peer ends by SIGTERM, not by a command");
+    }
+    leave(p);
+    return PN_OK;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static void tell_ready(struct peer *p)
+{
+    char text[ADDR_TEXT_BYTES] = "nowhere";
+    if (p->config->embedded) {
+        int fd = p->config->ready_fd >= 0 ? p->config->ready_fd : STDOUT_FILENO;
+        ssize_t written = write(fd, "ready\n", 6);
+        (void)written;
+        return;
+    }
+    if (p->listening.family != ADDR_NONE) {
+        (void)addr_text(&p->listening, text);
+    }
+    (void)printf("preon peer: listening on %s\n", text);
+    (void)fflush(stdout);
+    const struct sandbox_state *s = sandbox_state(p->sandbox);
+    if (s->tier != SANDBOX_FULL) {
+        log_write(LOG_WARN, "peer", "sandbox: %s: %s; %s", tier_name(s->tier), s->reason,
+                  s->remedy);
+    }
+}
+
+static void fail(struct peer *p, enum pn_status status)
+{
+    p->status = status;
+    uv_stop(&p->loop);
+}
+
+/* The sandbox's tier is known: runs go on, clients and trackers may come. */
+static void open_for_business(struct peer *p)
+{
+    p->open = true;
+    leads_resume_all(p->leads);
+    enum pn_status status =
+        control_start(&p->loop, p->config->data_dir, &DESK_OPS, p->desk, &p->control, &p->err);
+    if (status != PN_OK) {
+        fail(p, status);
+        return;
+    }
+    tell_ready(p);
+    refresh_soon(p);
+}
+
+static void tell_hello(struct peer *p)
+{
+    const struct sandbox_state *s = sandbox_state(p->sandbox);
+    struct hello h = {
+        .version = HELLO_VERSION,
+        .roles = HELLO_WORKER | HELLO_MASTER,
+        .tier = (uint8_t)s->tier,
+        .slots = (uint16_t)p->config->slot_count,
+        .port = p->listening.port,
+    };
+#if defined(__x86_64__)
+    (void)snprintf(h.machine_class, sizeof h.machine_class, "x86_64");
+#elif defined(__aarch64__)
+    (void)snprintf(h.machine_class, sizeof h.machine_class, "aarch64");
+#else
+    (void)snprintf(h.machine_class, sizeof h.machine_class, "other");
+#endif
+    const struct job_program *program;
+    for (size_t i = 0; (program = job_program_at(i)) != NULL && i < HELLO_PROGRAMS_MAX; i++) {
+        char name[JOB_PROGRAM_NAME_BYTES];
+        job_program_name(program, name);
+        (void)snprintf(h.programs[h.program_count++], sizeof h.programs[0], "%s", name);
+    }
+    link_context_set_hello(p->context, &h);
+}
+
+static void on_sandbox_state(void *arg, const struct sandbox_state *state)
+{
+    struct peer *p = arg;
+    if (p->labour == NULL || p->leaving) {
+        return;
+    }
+    labour_sandbox_changed(p->labour);
+    if (state->ready) {
+        tell_hello(p);
+        p->tier_told = false;
+        if (!p->open) {
+            open_for_business(p);
+        }
+        refresh_soon(p);
+    }
+}
+
+static enum pn_status open_sandbox(struct peer *p)
+{
+    char scratch[STORE_PATH_MAX];
+    (void)snprintf(scratch, sizeof scratch, "%s/scratch", p->config->data_dir);
+    if (mkdir(scratch, 0700) != 0 && access(scratch, W_OK) != 0) {
+        return pn_fail(&p->err, PN_E_SYSTEM, "%s: cannot be made", scratch);
+    }
+    const struct sandbox_options options = {
+        .launcher_path = p->config->launcher,
+        .tier_most = SANDBOX_FULL,
+        .slot_count = p->config->slot_count > 0 ? p->config->slot_count : 1,
+        .normal_priority = p->config->embedded,
+        .scratch_path = scratch,
+        .caps = LIMITS_MAX,
+    };
+    return sandbox_new(&p->loop, &options, on_sandbox_state, p, &p->sandbox, &p->err);
+}
+
+static enum pn_status open_labour(struct peer *p)
+{
+    const struct peer_config *c = p->config;
+    struct labour_config labour = {
+        .loop = &p->loop,
+        .store = p->store,
+        .transfer = p->transfer,
+        .ports = p->ports,
+        .sandbox = p->sandbox,
+        .key = p->key,
+        .peer_id = *link_context_peer_id(p->context),
+        .wishes = {.program_count = c->program_count,
+                   .owner_count = c->owner_count,
+                   .tier_reason = "",
+                   .has_program = has_program},
+        .slots = (uint16_t)c->slot_count,
+        .program_dir = c->program_dir,
+        .on_change = on_labour_change,
+        .arg = p,
+    };
+    static const enum consent_jobs jobs[] = {[PEER_JOBS_OWN_PROGRAMS] = CONSENT_OWN_PROGRAMS,
+                                             [PEER_JOBS_ANY] = CONSENT_ANY,
+                                             [PEER_JOBS_NAMED] = CONSENT_NAMED};
+    labour.wishes.jobs = jobs[c->jobs];
+    memcpy(labour.wishes.programs, c->programs, sizeof c->programs);
+    memcpy(labour.wishes.owners, c->owners, sizeof c->owners);
+    return labour_new(&labour, &p->labour, &p->err);
+}
+
+static enum pn_status open_ports(struct peer *p)
+{
+    const struct ports_hooks hooks = {on_up, on_frame, on_drain, on_down, p};
+    enum pn_status status = link_context_new(p->key, &p->context, &p->err);
+    if (status != PN_OK) {
+        return status;
+    }
+    p->ports = ports_new(&p->loop, p->context, &hooks);
+    if (p->ports == NULL || ports_own(p->ports, &p->worker_end, &p->master_end) != PN_OK) {
+        return pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory");
+    }
+    if (!p->config->listen) {
+        return PN_OK;
+    }
+    struct addr at = addr_v4(0, 0, 0, 0, p->config->port);
+    if (p->config->host != NULL && !addr_parse_ip(pn_bytes_str(p->config->host), &at)) {
+        return pn_fail(&p->err, PN_E_RANGE, "--host %s: not an IP address", p->config->host);
+    }
+    at.port = p->config->port;
+    return ports_listen(p->ports, &at, &p->listening, &p->err);
+}
+
+static enum pn_status open_rooms(struct peer *p)
+{
+    const struct peer_config *c = p->config;
+    enum pn_status status = store_open(c->data_dir, &p->store, &p->err);
+    if (status == PN_OK) {
+        status = key_file_open(c->data_dir, "peer.key", &p->key, &p->err);
+    }
+    if (status == PN_OK) {
+        status = open_ports(p);
+    }
+    if (status == PN_OK) {
+        const struct transfer_hooks hooks = {
+            .may_read = may_read, .on_pressure = on_pressure, .arg = p};
+        status = transfer_new(&p->loop, p->store, &hooks, &p->transfer, &p->err);
+    }
+    if (status == PN_OK) {
+        const struct leads_config leads = {
+            .loop = &p->loop,
+            .store = p->store,
+            .transfer = p->transfer,
+            .ports = p->ports,
+            .key = p->key,
+            .peer_id = *link_context_peer_id(p->context),
+            .own_can_run = own_can_run,
+            .on_begin = on_begin,
+            .on_change = on_job_change,
+            .arg = p,
+        };
+        status = leads_new(&leads, &p->leads, &p->err);
+    }
+    if (status == PN_OK) {
+        status = open_sandbox(p);
+    }
+    if (status == PN_OK) {
+        status = open_labour(p);
+    }
+    if (status == PN_OK) {
+        const struct desk_config desk = {&p->loop,    p->store,       p->leads,
+                                         peer_status, shutdown_order, p};
+        p->desk = desk_new(&desk);
+        const struct trackers_callbacks callbacks = {on_hire, on_peers};
+        status = p->desk == NULL ? pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory")
+                                 : trackers_open(&p->loop, c->trackers, c->tracker_count, 0,
+                                                 &callbacks, p, &p->trackers, &p->err);
+    }
+    return status;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void leave(struct peer *p)
+{
+    if (p->leaving) {
+        return;
+    }
+    p->leaving = true;
+    p->leaving_since_ms = clock_now_ms();
+    labour_leave(p->labour);
+    if (p->config->embedded) {
+        leads_stop_all(p->leads); /* `preon job resume` goes on */
+    }
+    (void)uv_timer_start(&p->poll, on_poll, 20, 20);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct peer *p = handle->data;
+    log_write(LOG_INFO, "peer", "signal %d: giving work back", number);
+    leave(p);
+}
+
+static void on_part_closed(void *arg) { (void)arg; }
+
+static void close_handle(uv_handle_t *h)
+{
+    if (!uv_is_closing(h)) {
+        uv_close(h, NULL);
+    }
+}
+
+/* Rooms end in the reverse order of who uses whom; the loop then runs until nothing is left. */
+static void close_rooms(struct peer *p)
+{
+    p->leaving = true;
+    control_stop(p->control, on_part_closed, p);
+    trackers_close(p->trackers);
+    sandbox_close(p->sandbox);
+    if (p->labour != NULL) {
+        labour_free(p->labour, on_part_closed, p);
+    }
+    if (p->leads != NULL) {
+        leads_free(p->leads, on_part_closed, p);
+    }
+    transfer_free(p->transfer);
+    if (p->desk != NULL) {
+        desk_free(p->desk, on_part_closed, p);
+    }
+    if (p->ports != NULL) {
+        ports_close(p->ports, on_part_closed, p);
+    }
+    for (int i = 0; i < 2; i++) {
+        close_handle((uv_handle_t *)&p->signals[i]);
+    }
+    close_handle((uv_handle_t *)&p->refresh);
+    close_handle((uv_handle_t *)&p->poll);
+    (void)uv_run(&p->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&p->loop) != 0) {
+        log_write(LOG_WARN, "peer", "a handle was left open");
+    }
+    store_close(p->store);
+    link_context_free(p->context);
+    key_pair_free(p->key);
+    while (p->stated != NULL) {
+        struct stated *s = p->stated;
+        p->stated = s->next;
+        free(s);
+    }
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void prepare_process(const struct peer_config *config)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)umask(077);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char threads[16];
+    (void)snprintf(threads, sizeof threads, "%ld",
+                   cores < POOL_THREADS_MIN ? POOL_THREADS_MIN : cores);
+    (void)setenv("UV_THREADPOOL_SIZE", threads, 0);
+    if (config->embedded) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* the command is gone: so are we */
+    }
+}
+
+enum pn_status peer_run(const struct peer_config *config, struct pn_err *err)
+{
+    enum pn_status status = user_settle(config->data_dir, config->user, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    prepare_process(config);
+    struct peer *p = calloc(1, sizeof *p);
+    if (p == NULL || uv_loop_init(&p->loop) != 0) {
+        free(p);
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    p->config = config;
+    p->started_ms = clock_now_ms();
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    for (int i = 0; i < 2; i++) {
+        (void)uv_signal_init(&p->loop, &p->signals[i]);
+        p->signals[i].data = p;
+    }
+    (void)uv_timer_init(&p->loop, &p->refresh);
+    (void)uv_timer_init(&p->loop, &p->poll);
+    p->refresh.data = p;
+    p->poll.data = p;
+    p->status = open_rooms(p);
+    if (p->status == PN_OK) {
+        for (int i = 0; i < 2; i++) {
+            (void)uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+        }
+        (void)uv_timer_start(&p->poll, on_poll, POLL_MS, POLL_MS);
+        (void)uv_run(&p->loop, UV_RUN_DEFAULT);
+    }
+    close_rooms(p);
+    status = p->status;
+    if (status != PN_OK && err != NULL) {
+        *err = p->err;
+    }
+    free(p);
+    return status;
+}

@@ -1,0 +1,85 @@
+#include "peer/user_sys.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 4096, NOBODY = 65534 };
+
+static enum pn_status make_folders(const char *path, struct pn_err *err)
+{
+    char part[PATH_BYTES];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof part) {
+        return pn_fail(err, PN_E_TOO_BIG, "data folder: path of %zu bytes", len);
+    }
+    memcpy(part, path, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (part[i] != '/' && part[i] != '\0') {
+            continue;
+        }
+        char kept = part[i];
+        part[i] = '\0';
+        if (mkdir(part, kept == '\0' ? 0700 : 0755) != 0 && errno != EEXIST) {
+            return pn_fail(err, PN_E_SYSTEM, "data folder %s: %s", part, strerror(errno));
+        }
+        part[i] = kept;
+    }
+    return PN_OK;
+}
+
+static enum pn_status choose(const char *user, const struct stat *st, uid_t *uid, gid_t *gid,
+                             struct pn_err *err)
+{
+    if (user != NULL) {
+        const struct passwd *pw = getpwnam(user);
+        if (pw == NULL || pw->pw_uid == 0) {
+            return pn_fail(err, PN_E_RANGE, "--user %s: no such user, or root itself", user);
+        }
+        *uid = pw->pw_uid;
+        *gid = pw->pw_gid;
+    } else if (st->st_uid != 0) {
+        *uid = st->st_uid;
+        *gid = st->st_gid != 0 ? st->st_gid : NOBODY;
+    } else {
+        *uid = NOBODY;
+        *gid = NOBODY;
+    }
+    return PN_OK;
+}
+
+enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err *err)
+{
+    struct stat st;
+    uid_t uid;
+    gid_t gid;
+    enum pn_status status = make_folders(data_dir, err);
+    if (status != PN_OK || geteuid() != 0) {
+        return status;
+    }
+    if (stat(data_dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return pn_fail(err, PN_E_SYSTEM, "data folder %s: not a folder", data_dir);
+    }
+    status = choose(user, &st, &uid, &gid, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    if (st.st_uid != uid && chown(data_dir, uid, gid) != 0) {
+        return pn_fail(err, PN_E_SYSTEM, "data folder %s: %s", data_dir, strerror(errno));
+    }
+    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
+        return pn_fail(err, PN_E_SYSTEM, "becoming user %u: %s", (unsigned)uid, strerror(errno));
+    }
+    if (access(data_dir, R_OK | W_OK | X_OK) != 0) {
+        return pn_fail(err, PN_E_DENIED,
+                       "data folder %s: user %u, whom a peer started by root becomes, cannot reach "
+                       "it: choose another with --data",
+                       data_dir, (unsigned)uid);
+    }
+    return PN_OK;
+}

@@ -8,6 +8,7 @@
 #include "common/random.h"
 #include "jobs/nonce/nonce_args.h"
 #include "jobs/nonce/nonce_search.h"
+#include "jobs/nonce/nonce_verify.h"
 
 /* Parses a line of words, split at blanks. */
 static enum pn_status parse(const char *line, struct nonce_puzzle *p, struct pn_err *err)
@@ -409,6 +410,52 @@ static void the_line_to_check_by_hand(void **state)
     buffer_fini(&line);
 }
 
+/* One nonce and its line, from options as typed. */
+static void a_nonce_is_verified(void **state)
+{
+    (void)state;
+    static const struct args_spec spec = {
+        .usage = "verify", .groups = &nonce_args_group, .group_count = 1};
+    static const char *const plain[] = {"--difficulty=13"};
+    static const char *const header[] = {
+        "--header="
+        "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a"
+        "7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c",
+        "--nbits=1d00ffff"};
+    struct args a;
+    struct nonce_puzzle p;
+    struct nonce_proof proof;
+    struct pn_err err;
+    struct buffer line;
+    buffer_init(&line, 2048);
+    assert_int_equal(args_parse(&spec, plain, 1, &a, NULL), PN_OK);
+    assert_int_equal(nonce_args_puzzle(&a, NULL, &p, NULL), PN_OK);
+    assert_int_equal(nonce_verify(&p, 294, &proof, NULL), PN_OK);
+    assert_string_equal(proof.digest,
+                        "0004d1186f3ee857ebb35f726b2358b3a58e82090ceaf36759be1459c30575b9");
+    assert_true(proof.hit && proof.zero_bits == 13);
+    assert_int_equal(nonce_verify(&p, 295, &proof, NULL), PN_OK);
+    assert_false(proof.hit);
+    assert_int_equal(nonce_verify_line(&a, &p, 294, &line, NULL), PN_OK);
+    args_fini(&a);
+
+    assert_int_equal(args_parse(&spec, header, 2, &a, NULL), PN_OK);
+    assert_int_equal(nonce_args_puzzle(&a, NULL, &p, NULL), PN_OK);
+    assert_int_equal(nonce_verify(&p, 2083236893, &proof, NULL), PN_OK);
+    assert_true(proof.hit && proof.zero_bits == 43);
+    assert_int_equal(nonce_verify(&p, UINT64_C(1) << 32, &proof, &err), PN_E_RANGE);
+    assert_string_equal(err.text, "--nonce: 4294967296 is over the last nonce, 4294967295");
+    assert_int_equal(nonce_verify_line(&a, &p, 2083236893, &line, NULL), PN_OK);
+    args_fini(&a);
+
+    assert_int_equal(buffer_append(&line, (struct pn_bytes){(const uint8_t *)"", 1}), PN_OK);
+    const char *text = (const char *)line.ptr;
+    assert_ptr_equal(strstr(text, "printf 'COMSM0010cloud294' | openssl dgst"), text);
+    /* 0x7c2bac1d, its low byte first */
+    assert_non_null(strstr(text, "\\035\\254+|' | openssl dgst"));
+    buffer_fini(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_midstate_stands_for_a_long_block),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(the_line_to_check_by_hand),
+        cmocka_unit_test(a_nonce_is_verified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,132 @@
+#include "jobs/nonce/nonce_bench_sys.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jobs/nonce/nonce_pick.h"
+#include "jobs/nonce/nonce_search.h"
+
+enum { NONCES_A_STEP = 4000000, THREADS_MAX = 1024 };
+
+uint64_t nonce_bench_clock(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Where a measurement stands; the search has no way out but its end, so steps are short. */
+struct meter {
+    uint64_t begin;
+    uint64_t end;
+    double hashes;
+};
+
+double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel *kernel,
+                        double seconds)
+{
+    struct nonce_report *report = malloc(sizeof *report);
+    if (report == NULL) {
+        return 0;
+    }
+    struct nonce_range range = p->range;
+    struct meter m = {.begin = nonce_bench_clock()};
+    uint64_t step = NONCES_A_STEP / 16; /* until the rate is known */
+    do {
+        range.last = p->range.last - range.first < step ? p->range.last : range.first + step - 1;
+        if (nonce_search(p, range, kernel, NULL, report) != PN_OK) {
+            break;
+        }
+        m.hashes += (double)(range.last - range.first) + 1;
+        m.end = nonce_bench_clock();
+        range.first = range.last == p->range.last ? p->range.first : range.last + 1;
+        double left = seconds - (double)(m.end - m.begin) * 1e-9;
+        double fits = m.hashes / ((double)(m.end - m.begin) * 1e-9) * left;
+        step = fits < NONCES_A_STEP / 16.0 ? NONCES_A_STEP / 16
+               : fits < NONCES_A_STEP      ? (uint64_t)fits
+                                           : NONCES_A_STEP;
+    } while ((double)(m.end - m.begin) < seconds * 1e9);
+    free(report);
+    return m.end > m.begin ? m.hashes * 1e9 / (double)(m.end - m.begin) : 0;
+}
+
+/* Nine-digit nonces behind the default block; nothing is a hit. */
+static struct nonce_puzzle bench_puzzle(void)
+{
+    struct nonce_puzzle p = {.goal = NONCE_ALL, .range = {1000000000, 9999999999}};
+    nonce_puzzle_set_block(&p, pn_bytes_str("COMSM0010cloud"));
+    nonce_puzzle_set_zeros(&p, 256);
+    return p;
+}
+
+struct task {
+    pthread_t thread;
+    const struct nonce_kernel *kernel;
+    double seconds;
+    double rate;
+};
+
+static void *run_task(void *arg)
+{
+    struct task *t = arg;
+    struct nonce_puzzle p = bench_puzzle();
+    t->rate = nonce_bench_rate(&p, t->kernel, t->seconds);
+    return NULL;
+}
+
+static enum pn_status measure_all(const struct nonce_kernel *kernel, uint32_t threads,
+                                  double seconds, double *rate, struct pn_err *err)
+{
+    struct task *tasks = calloc(threads, sizeof *tasks);
+    uint32_t started = 0;
+    enum pn_status status = PN_OK;
+    if (tasks == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "bench: out of memory");
+    }
+    for (; started < threads && status == PN_OK; started += status == PN_OK) {
+        tasks[started].kernel = kernel;
+        tasks[started].seconds = seconds;
+        int failed = pthread_create(&tasks[started].thread, NULL, run_task, &tasks[started]);
+        if (failed != 0) {
+            status = pn_fail(err, PN_E_SYSTEM, "bench: thread: %s", strerror(failed));
+        }
+    }
+    *rate = 0;
+    for (uint32_t i = 0; i < started; i++) {
+        (void)pthread_join(tasks[i].thread, NULL);
+        *rate += tasks[i].rate;
+    }
+    free(tasks);
+    return status;
+}
+
+enum pn_status nonce_bench_run(uint32_t threads, double seconds, struct nonce_bench *out,
+                               struct pn_err *err)
+{
+    const struct nonce_kernel *k;
+    const struct nonce_kernel *wrong;
+    struct nonce_bench b = {0};
+    enum pn_status status = PN_OK;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    b.threads = threads > 0 ? threads : online > 0 ? (uint32_t)online : 1;
+    b.threads = b.threads < THREADS_MAX ? b.threads : THREADS_MAX;
+    b.chosen = nonce_pick(nonce_bench_clock, &wrong);
+    for (size_t i = 0; (k = nonce_kernel_at(i)) != NULL && status == PN_OK; i++) {
+        b.lines[i].kernel = k;
+        b.lines[i].usable = k->words != NULL && k->usable();
+        b.lines[i].right = b.lines[i].usable && nonce_pick_check(k);
+        b.count = i + 1;
+        if (b.lines[i].right) {
+            status = measure_all(k, 1, seconds, &b.lines[i].one_thread, err);
+        }
+        if (b.lines[i].right && status == PN_OK) {
+            status = measure_all(k, b.threads, seconds, &b.lines[i].all_threads, err);
+        }
+    }
+    if (status == PN_OK) {
+        *out = b;
+    }
+    return status;
+}

@@ -1,12 +1,15 @@
 /*
  * link_uv -- one TLS 1.3 link between peers on libuv, with both sides' identities proven.
  *
- * TCP, TLS 1.3 with ALPN "preon/1", self-signed Ed25519 certificates on both sides; the only thing
- * about a certificate that counts is its key. No tickets, no resumption, dates ignored,
- * TCP_NODELAY, TCP_NOTSENT_LOWAT; OpenSSL works on memory (BIO), libuv on the socket. Above it runs
- * a session.
+ * libuv works on the socket, tls_sys on memory, and above it runs a session. Control overtakes
+ * data: at most 64 KiB of ciphertext are handed to libuv at a time, and TCP_NOTSENT_LOWAT keeps
+ * the kernel from hoarding more.
  *
- * Everything is called from the loop's thread. After link_close no callback comes but on_closed.
+ * Deadlines: 10 s for TCP and TLS, then those of the session. The side that dials has finished its
+ * handshake before the other has judged it; only the other's HELLO says that it was accepted.
+ *
+ * Everything is called from the loop's thread; all links of a context live on one loop. After
+ * link_close no callback comes but on_closed. Any callback may close any link.
  */
 #ifndef PREON_COMMON_LINK_UV_H
 #define PREON_COMMON_LINK_UV_H
@@ -32,14 +35,26 @@ struct link_callbacks {
     void (*on_closed)(struct link *l, void *arg, enum pn_status why, const char *reason);
 };
 
-/* Makes the certificate from the key. The context outlives all its links. */
+/*
+ * Makes the certificate from the key. The context outlives all its links.
+ * SIGPIPE is ignored from here on, in the whole process: libuv writes with writev.
+ */
 enum pn_status link_context_new(const struct key_pair *key, struct link_context **out,
                                 struct pn_err *err);
 void link_context_free(struct link_context *c); /* NULL is fine */
 const struct digest *link_context_peer_id(const struct link_context *c);
 
-/* What we say of ourselves in HELLO from now on (copied). */
+/* What links that are made from now on say of us in HELLO (copied; the token is each link's own).
+ */
 void link_context_set_hello(struct link_context *c, const struct hello *hello);
+
+struct link_times {
+    uint32_t connect_ms; /* for TCP and TLS together; also for the rest that link_finish sends */
+    struct session_times session;
+};
+
+/* For links that are made from now on: tests make deadlines shorter. */
+void link_context_set_times(struct link_context *c, const struct link_times *times);
 
 /*
  * Dials. expected pins the other side's peer ID; NULL accepts anybody but ourselves.
@@ -50,22 +65,36 @@ enum pn_status link_dial(struct link_context *c, uv_loop_t *loop, const struct a
                          const struct link_callbacks *callbacks, void *arg, struct link **out,
                          struct pn_err *err);
 
-/* Takes a connection that a listening handle has ready (in its connection callback). */
+/*
+ * Takes a connection that a listening handle has ready (in its connection callback). Whatever
+ * fails, the connection is off the listener and closed.
+ */
 enum pn_status link_accept(struct link_context *c, uv_stream_t *listener, uint64_t token,
                            const struct link_callbacks *callbacks, void *arg, struct link **out,
                            struct pn_err *err);
 
-/* Queues a frame; copied. PN_E_FULL: the lane is at its bound (data: wait for on_drain). */
+/*
+ * Queues a frame; copied. Any time from on_up on.
+ * PN_E_FULL: the data lane is at its bound: wait for on_drain. PN_E_NO_MEMORY. PN_E_CLOSED: the
+ * link is not up, or not any more. Where a control frame cannot be queued the link closes: the
+ * other side takes nothing, and what it was to be told must not be lost in silence.
+ */
 enum pn_status link_send(struct link *l, enum session_lane lane, const struct frame *f);
 
-/* Room left in the data lane, in bytes. */
+/* Room left in the data lane, in bytes; a frame takes FRAME_HEADER_BYTES more than its body. */
 size_t link_data_room(const struct link *l);
 
-/* Stops and resumes reading from the socket: while disk or hash work is pending. */
+/*
+ * Stops and resumes reading from the socket: while disk or hash work is pending. What has been
+ * read already, 64 KiB at most, still comes.
+ */
 void link_pause(struct link *l, bool paused);
 
 /* Flushes nothing, closes now; idempotent. */
 void link_close(struct link *l);
+
+/* Sends what is queued, then closes. No callback comes but on_closed, with PN_OK. */
+void link_finish(struct link *l);
 
 const struct addr *link_remote(const struct link *l);
 const struct digest *link_peer(const struct link *l); /* valid from on_up */

@@ -1,0 +1,675 @@
+#include "common/link_uv.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/addr_sys.h"
+#include "common/clock_sys.h"
+#include "common/tls_sys.h"
+
+enum {
+    CONNECT_MS = 10 * 1000,
+    SWEEP_MS = 250, /* how late a deadline may be noticed */
+    NOTSENT_LOWAT_BYTES = 32 * 1024,
+    READ_BYTES = 64 * 1024,
+};
+
+/* One timer for all links: a sweep over them costs less than a timer each. */
+struct sweep {
+    uv_timer_t timer;
+    struct link_context *context;
+};
+
+struct link_context {
+    struct tls_identity *identity;
+    struct hello hello;
+    struct link_times times;
+    struct link *links;  /* all that are not freed yet */
+    struct sweep *sweep; /* there while there are links */
+    uv_tcp_t *reserve;   /* to take a connection with when there is no memory for a link */
+    uint8_t ciphertext[READ_BYTES]; /* between libuv's allocation and read callbacks */
+    uint8_t plaintext[TLS_RECORD_BYTES];
+};
+
+/* One allocation, freed by the close callback of its one handle. */
+struct link {
+    uv_tcp_t tcp;
+    uv_connect_t connecting;
+    uv_shutdown_t ending;
+    uv_write_t writing; /* of `flying`: one write at a time */
+    struct link_context *context;
+    struct link *previous;
+    struct link *next;
+    struct link_callbacks callbacks;
+    void *arg;
+    struct addr remote;
+    struct tls *tls;
+    struct session *session;
+    struct buffer flying; /* ciphertext that libuv has */
+    uint64_t due_ms;      /* of the handshake, later of link_finish; else UINT64_MAX */
+    struct pn_err why;
+    bool outbound;
+    bool connected;
+    bool secured; /* the handshake is done */
+    bool up;
+    bool paused;
+    bool is_reading; /* inside on_read: answers are sent together at its end */
+    bool is_flying;
+    bool drain_wanted;
+    bool finishing;
+    bool ended; /* our side of the stream */
+    bool closing;
+    bool silent; /* its maker was told by a status: no callbacks */
+};
+
+static void flush(struct link *l);
+
+/* --- the end of a link --- */
+
+static void on_sweep_closed(uv_handle_t *h) { free(h->data); }
+
+static void stop_idle_sweep(struct link_context *c)
+{
+    if (c->links == NULL && c->sweep != NULL) {
+        uv_close((uv_handle_t *)&c->sweep->timer, on_sweep_closed);
+        c->sweep = NULL;
+    }
+}
+
+static void link_free(struct link *l)
+{
+    tls_free(l->tls);
+    session_free(l->session);
+    buffer_fini(&l->flying);
+    free(l);
+}
+
+static void on_tcp_closed(uv_handle_t *h)
+{
+    struct link *l = h->data;
+    struct link_context *c = l->context;
+    if (l->previous == NULL) {
+        c->links = l->next;
+    } else {
+        l->previous->next = l->next;
+    }
+    if (l->next != NULL) {
+        l->next->previous = l->previous;
+    }
+    stop_idle_sweep(c); /* before the callback, which may free the context with its last link */
+    if (!l->silent) {
+        l->callbacks.on_closed(l, l->arg, l->why.status, l->why.text);
+    }
+    link_free(l);
+}
+
+static void close_now(struct link *l)
+{
+    l->closing = true;
+    uv_close((uv_handle_t *)&l->tcp, on_tcp_closed);
+}
+
+/* The first reason stands. */
+__attribute__((format(printf, 3, 4))) static void fail(struct link *l, enum pn_status status,
+                                                       const char *format, ...)
+{
+    if (l->closing) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    l->why.status = status;
+    (void)vsnprintf(l->why.text, sizeof l->why.text, format, args);
+    va_end(args);
+    if (l->finishing) { /* however it ends, that is what we wanted */
+        link_close(l);
+        return;
+    }
+    if (l->connected && !l->is_flying && tls_output_bytes(l->tls) > 0) {
+        /* An alert that tells the other side why; if it does not fit now, it may guess. */
+        l->flying.len = 0;
+        tls_output_swap(l->tls, &l->flying);
+        uv_buf_t buf = uv_buf_init((char *)l->flying.ptr, (unsigned)l->flying.len);
+        (void)uv_try_write((uv_stream_t *)&l->tcp, &buf, 1);
+    }
+    close_now(l);
+}
+
+static void fail_uv(struct link *l, const char *doing, int error)
+{
+    enum pn_status status = PN_E_SYSTEM;
+    if (error == UV_ENOMEM || error == UV_ENOBUFS) {
+        status = PN_E_NO_MEMORY;
+    } else if (error == UV_ETIMEDOUT) {
+        status = PN_E_TIMEOUT;
+    } else if (error == UV_ECONNREFUSED || error == UV_ECONNRESET || error == UV_EPIPE) {
+        status = PN_E_CLOSED;
+    }
+    fail(l, status, "%s: %s", doing, uv_strerror(error));
+}
+
+void link_close(struct link *l)
+{
+    if (!l->closing) {
+        l->why = (struct pn_err){.status = PN_OK, .text = "closed by us"};
+        close_now(l);
+    }
+}
+
+/* --- out: session, TLS, libuv --- */
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct link *l = request->data;
+    l->is_flying = false;
+    l->flying.len = 0;
+    if (l->closing) {
+        return;
+    }
+    if (status < 0) {
+        fail_uv(l, "write", status);
+        return;
+    }
+    flush(l);
+    if (!l->closing && l->drain_wanted && !l->finishing &&
+        session_queued(l->session, SESSION_DATA) < SESSION_DATA_QUEUE_MAX / 2) {
+        l->drain_wanted = false;
+        if (l->callbacks.on_drain != NULL) {
+            l->callbacks.on_drain(l, l->arg);
+        }
+    }
+}
+
+static enum pn_status encrypt_queued(struct link *l, struct pn_err *err)
+{
+    uint64_t now_ms = clock_now_ms();
+    while (tls_output_bytes(l->tls) < TLS_OUTPUT_BYTES_SOFT) {
+        struct pn_bytes out = session_output(l->session, TLS_RECORD_BYTES);
+        if (out.len == 0) {
+            break;
+        }
+        enum pn_status status = tls_write(l->tls, out, err);
+        if (status != PN_OK) {
+            return status;
+        }
+        session_sent(l->session, now_ms, out.len);
+    }
+    return PN_OK;
+}
+
+static void on_ended(uv_shutdown_t *request, int status)
+{
+    (void)request;
+    (void)status; /* the other side closes now, or the deadline does */
+}
+
+/* All is sent: the buffers go, and a finishing link says so. */
+static void rest(struct link *l)
+{
+    buffer_fini(&l->flying);
+    tls_output_swap(l->tls, &l->flying);
+    buffer_fini(&l->flying);
+    if (l->finishing && !l->ended) {
+        l->ended = true;
+        int result = uv_shutdown(&l->ending, (uv_stream_t *)&l->tcp, on_ended);
+        if (result < 0) {
+            fail_uv(l, "shutdown", result);
+        }
+    }
+}
+
+static void flush(struct link *l)
+{
+    if (l->closing || !l->connected || l->is_flying || l->is_reading || l->ended) {
+        return;
+    }
+    struct pn_err err;
+    /* Before the handshake is done TLS writes for itself only. */
+    if (l->secured && encrypt_queued(l, &err) != PN_OK) {
+        fail(l, err.status, "%s", err.text);
+        return;
+    }
+    if (tls_output_bytes(l->tls) == 0) {
+        rest(l);
+        return;
+    }
+    tls_output_swap(l->tls, &l->flying);
+    uv_buf_t buf = uv_buf_init((char *)l->flying.ptr, (unsigned)l->flying.len);
+    int result = uv_write(&l->writing, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
+    if (result < 0) {
+        fail_uv(l, "write", result);
+        return;
+    }
+    l->is_flying = true;
+}
+
+enum pn_status link_send(struct link *l, enum session_lane lane, const struct frame *f)
+{
+    if (!l->up || l->finishing || l->closing) {
+        return PN_E_CLOSED;
+    }
+    enum pn_status status = session_send(l->session, lane, f);
+    if (status != PN_OK && lane == SESSION_CONTROL) {
+        fail(l, status, "control frames are not taken: %s", pn_status_text(status));
+        return status;
+    }
+    if (lane == SESSION_DATA && (status != PN_OK || session_queued(l->session, SESSION_DATA) >=
+                                                        SESSION_DATA_QUEUE_MAX / 2)) {
+        l->drain_wanted = true;
+    }
+    flush(l);
+    return status;
+}
+
+size_t link_data_room(const struct link *l)
+{
+    return SESSION_DATA_QUEUE_MAX - session_queued(l->session, SESSION_DATA);
+}
+
+void link_finish(struct link *l)
+{
+    if (l->closing || l->finishing) {
+        return;
+    }
+    if (!l->up) {
+        link_close(l);
+        return;
+    }
+    link_pause(l, false); /* the other side's end is what we wait for */
+    l->finishing = true;
+    l->due_ms = clock_now_ms() + l->context->times.connect_ms;
+    flush(l);
+}
+
+/* --- in: libuv, TLS, session --- */
+
+static enum pn_status on_hello(void *arg, const struct hello *hello, struct pn_err *err)
+{
+    struct link *l = arg;
+    l->up = true;
+    l->callbacks.on_up(l, l->arg, tls_peer(l->tls), hello);
+    return l->closing ? pn_fail(err, PN_E_CLOSED, "closed by us") : PN_OK;
+}
+
+static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *err)
+{
+    struct link *l = arg;
+    if (l->finishing) {
+        return PN_OK; /* nobody listens any more */
+    }
+    enum pn_status status = l->callbacks.on_frame(l, l->arg, f, err);
+    if (status == PN_OK && l->closing) {
+        return pn_fail(err, PN_E_CLOSED, "closed by us");
+    }
+    return status;
+}
+
+/* Everything that came, through TLS into the session. */
+static enum pn_status take(struct link *l, struct pn_bytes ciphertext, struct pn_err *err)
+{
+    uint64_t now_ms = clock_now_ms();
+    tls_input(l->tls, ciphertext);
+    if (!l->secured) {
+        enum pn_status status = tls_handshake(l->tls, &l->secured, err);
+        if (status != PN_OK || !l->secured) {
+            return status;
+        }
+        l->due_ms = UINT64_MAX;
+        session_start(l->session, now_ms);
+    }
+    for (;;) {
+        size_t len;
+        enum pn_status status =
+            tls_read(l->tls, l->context->plaintext, sizeof l->context->plaintext, &len, err);
+        if (status == PN_OK && len > 0) {
+            status = session_input(l->session, now_ms,
+                                   (struct pn_bytes){l->context->plaintext, len}, err);
+        }
+        if (status != PN_OK || len == 0) {
+            return status;
+        }
+    }
+}
+
+static void on_allocate(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct link *l = h->data;
+    *buf = uv_buf_init((char *)l->context->ciphertext, sizeof l->context->ciphertext);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
+{
+    struct link *l = stream->data;
+    if (l->closing || len == 0) {
+        return;
+    }
+    if (len == UV_EOF) {
+        fail(l, PN_E_CLOSED, "closed by the other side");
+        return;
+    }
+    if (len < 0) {
+        fail_uv(l, "read", (int)len);
+        return;
+    }
+    struct pn_err err;
+    l->is_reading = true;
+    enum pn_status status =
+        take(l, (struct pn_bytes){(const uint8_t *)buf->base, (size_t)len}, &err);
+    l->is_reading = false;
+    if (status != PN_OK) {
+        fail(l, status, "%s", err.text);
+        return;
+    }
+    flush(l);
+}
+
+static void read_or_stop(struct link *l)
+{
+    if (l->paused) {
+        (void)uv_read_stop((uv_stream_t *)&l->tcp);
+        return;
+    }
+    int result = uv_read_start((uv_stream_t *)&l->tcp, on_allocate, on_read);
+    if (result < 0 && result != UV_EALREADY) {
+        fail_uv(l, "read", result);
+    }
+}
+
+void link_pause(struct link *l, bool paused)
+{
+    if (l->closing || l->finishing || l->paused == paused) {
+        return;
+    }
+    l->paused = paused;
+    session_pause(l->session, clock_now_ms(), paused);
+    if (l->connected) {
+        read_or_stop(l);
+    }
+}
+
+/* --- the beginning of a link --- */
+
+static void on_sweep(uv_timer_t *timer)
+{
+    const struct sweep *sweep = timer->data;
+    uint64_t now_ms = clock_now_ms();
+    for (struct link *l = sweep->context->links; l != NULL; l = l->next) {
+        struct pn_err err;
+        if (l->closing) {
+            continue;
+        }
+        if (now_ms >= l->due_ms) {
+            fail(l, PN_E_TIMEOUT, "%s within %u ms",
+                 l->connected ? "the handshake was not done" : "no connection",
+                 l->context->times.connect_ms);
+        } else if (now_ms >= session_deadline_ms(l->session)) {
+            if (session_tick(l->session, now_ms, &err) != PN_OK) {
+                fail(l, err.status, "%s", err.text);
+            } else {
+                flush(l);
+            }
+        }
+    }
+}
+
+static enum pn_status start_sweep(struct link_context *c, uv_loop_t *loop)
+{
+    if (c->sweep != NULL) {
+        assert(c->sweep->timer.loop == loop);
+        return PN_OK;
+    }
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+    if (sweep == NULL) {
+        return PN_E_NO_MEMORY;
+    }
+    sweep->context = c;
+    (void)uv_timer_init(loop, &sweep->timer);
+    sweep->timer.data = sweep;
+    (void)uv_timer_start(&sweep->timer, on_sweep, SWEEP_MS, SWEEP_MS);
+    c->sweep = sweep;
+    return PN_OK;
+}
+
+struct link_order {
+    struct link_context *context;
+    uv_loop_t *loop;
+    enum tls_side side;
+    const struct digest *expected;
+    uint64_t token;
+    const struct link_callbacks *callbacks;
+    void *arg;
+    unsigned family; /* AF_UNSPEC: the socket comes later */
+};
+
+/* A link whose handle is open and unconnected; NULL with *err filled. */
+static struct link *link_new(const struct link_order *order, struct pn_err *err)
+{
+    struct link_context *c = order->context;
+    struct link *l = calloc(1, sizeof *l);
+    if (l == NULL || start_sweep(c, order->loop) != PN_OK) {
+        free(l);
+        (void)pn_fail(err, PN_E_NO_MEMORY, "no memory for a link");
+        return NULL;
+    }
+    struct hello hello = c->hello;
+    hello.token = order->token;
+    l->session = session_new(&hello, &(struct session_events){on_hello, on_frame, l});
+    if (l->session == NULL) {
+        (void)pn_fail(err, PN_E_NO_MEMORY, "no memory for a link");
+        goto failed;
+    }
+    session_set_times(l->session, &c->times.session);
+    if (tls_new(c->identity, order->side, order->expected, &l->tls, err) != PN_OK) {
+        goto failed;
+    }
+    int result = uv_tcp_init_ex(order->loop, &l->tcp, order->family);
+    if (result < 0) {
+        (void)pn_fail(err, PN_E_SYSTEM, "socket: %s", uv_strerror(result));
+        goto failed;
+    }
+    buffer_init(&l->flying, TLS_OUTPUT_BYTES_MAX);
+    l->tcp.data = l;
+    l->writing.data = l;
+    l->connecting.data = l;
+    l->context = c;
+    l->callbacks = *order->callbacks;
+    l->arg = order->arg;
+    l->outbound = order->side == TLS_CLIENT;
+    l->due_ms = clock_now_ms() + c->times.connect_ms;
+    l->next = c->links;
+    if (l->next != NULL) {
+        l->next->previous = l;
+    }
+    c->links = l;
+    return l;
+failed:
+    link_free(l);
+    stop_idle_sweep(c);
+    return NULL;
+}
+
+/* TCP is up: what both sides do then. */
+static void begin(struct link *l)
+{
+    int lowat = NOTSENT_LOWAT_BYTES;
+    uv_os_fd_t fd;
+    l->connected = true;
+    (void)uv_tcp_nodelay(&l->tcp, 1);
+    if (uv_fileno((uv_handle_t *)&l->tcp, &fd) == 0) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+    }
+    if (!l->paused) {
+        read_or_stop(l);
+    }
+    struct pn_err err;
+    if (!l->closing && tls_handshake(l->tls, &l->secured, &err) != PN_OK) {
+        fail(l, err.status, "%s", err.text);
+    }
+    flush(l);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct link *l = request->data;
+    if (l->closing) {
+        return;
+    }
+    if (status < 0) {
+        fail_uv(l, "connect", status);
+        return;
+    }
+    begin(l);
+}
+
+/* For a link that its maker never gets. */
+static enum pn_status drop(struct link *l, struct pn_err *err, const char *doing, int error)
+{
+    l->silent = true;
+    close_now(l);
+    return pn_fail(err, PN_E_SYSTEM, "%s: %s", doing, uv_strerror(error));
+}
+
+enum pn_status link_dial(struct link_context *c, uv_loop_t *loop, const struct addr *to,
+                         const struct digest *expected, uint64_t token,
+                         const struct link_callbacks *callbacks, void *arg, struct link **out,
+                         struct pn_err *err)
+{
+    struct pn_err reason;
+    struct sockaddr_storage name;
+    (void)addr_to_sockaddr(to, &name);
+    struct link *l = link_new(&(struct link_order){.context = c,
+                                                   .loop = loop,
+                                                   .side = TLS_CLIENT,
+                                                   .expected = expected,
+                                                   .token = token,
+                                                   .callbacks = callbacks,
+                                                   .arg = arg,
+                                                   .family = name.ss_family},
+                              &reason);
+    if (l == NULL) {
+        return pn_fail(err, reason.status, "%s", reason.text);
+    }
+    l->remote = *to;
+    int result =
+        uv_tcp_connect(&l->connecting, &l->tcp, (const struct sockaddr *)&name, on_connected);
+    if (result < 0) {
+        return drop(l, err, "connect", result);
+    }
+    *out = l;
+    return PN_OK;
+}
+
+static void on_refused(uv_handle_t *h) { free(h); }
+
+/* Takes the connection off the listener, which would wait for ever for somebody to do so. */
+static void refuse(struct link_context *c, uv_stream_t *listener)
+{
+    uv_tcp_t *tcp = c->reserve;
+    if (tcp != NULL && uv_tcp_init(listener->loop, tcp) == 0) {
+        c->reserve = NULL;
+        (void)uv_accept(listener, (uv_stream_t *)tcp);
+        uv_close((uv_handle_t *)tcp, on_refused);
+    }
+}
+
+enum pn_status link_accept(struct link_context *c, uv_stream_t *listener, uint64_t token,
+                           const struct link_callbacks *callbacks, void *arg, struct link **out,
+                           struct pn_err *err)
+{
+    struct pn_err reason;
+    struct link *l = link_new(&(struct link_order){.context = c,
+                                                   .loop = listener->loop,
+                                                   .side = TLS_SERVER,
+                                                   .token = token,
+                                                   .callbacks = callbacks,
+                                                   .arg = arg,
+                                                   .family = AF_UNSPEC},
+                              &reason);
+    if (l == NULL) {
+        refuse(c, listener);
+        return pn_fail(err, reason.status, "%s", reason.text);
+    }
+    if (c->reserve == NULL) {
+        c->reserve = calloc(1, sizeof *c->reserve);
+    }
+    int result = uv_accept(listener, (uv_stream_t *)&l->tcp);
+    if (result < 0) {
+        return drop(l, err, "accept", result);
+    }
+    struct sockaddr_storage name;
+    int name_len = sizeof name;
+    result = uv_tcp_getpeername(&l->tcp, (struct sockaddr *)&name, &name_len);
+    if (result < 0) {
+        return drop(l, err, "accept", result); /* gone already */
+    }
+    (void)addr_from_sockaddr((const struct sockaddr *)&name, &l->remote);
+    begin(l);
+    *out = l;
+    return PN_OK;
+}
+
+const struct addr *link_remote(const struct link *l) { return &l->remote; }
+
+const struct digest *link_peer(const struct link *l)
+{
+    assert(l->up);
+    return tls_peer(l->tls);
+}
+
+bool link_outbound(const struct link *l) { return l->outbound; }
+
+/* --- what links share --- */
+
+enum pn_status link_context_new(const struct key_pair *key, struct link_context **out,
+                                struct pn_err *err)
+{
+    struct link_context *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "no memory for links");
+    }
+    enum pn_status status = tls_identity_new(key, &c->identity, err);
+    if (status != PN_OK) {
+        free(c);
+        return status;
+    }
+    c->hello.version = HELLO_VERSION;
+    c->times = (struct link_times){
+        CONNECT_MS,
+        {SESSION_HELLO_MS, SESSION_FRAME_MS, SESSION_KEEPALIVE_MS, SESSION_DEAD_MS},
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    *out = c;
+    return PN_OK;
+}
+
+void link_context_free(struct link_context *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    assert(c->links == NULL);
+    tls_identity_free(c->identity);
+    free(c->reserve);
+    free(c);
+}
+
+const struct digest *link_context_peer_id(const struct link_context *c)
+{
+    return tls_identity_peer_id(c->identity);
+}
+
+void link_context_set_hello(struct link_context *c, const struct hello *hello)
+{
+    c->hello = *hello;
+}
+
+void link_context_set_times(struct link_context *c, const struct link_times *times)
+{
+    c->times = *times;
+}

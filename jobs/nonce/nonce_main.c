@@ -7,23 +7,24 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "jobs/nonce/nonce_args.h"
+#include "jobs/nonce/nonce_pick.h"
 #include "jobs/nonce/nonce_search.h"
 #include "jobs/slice_env.h"
 
 enum { EXIT_USAGE = 2, EXIT_NONE = 3 };
 
-static const struct args_spec spec = {
-    .usage = "nonce@1 [options]",
-    .summary = "Searches nonces whose hash is below a target, one slice on one thread. Its report "
-               "goes to\n"
-               "nonce.bin in the folder PREON_OUT; without that folder, what is found is printed.\n"
-               "PREON_SLICE and PREON_SLICES choose the slice.",
-    .groups = &nonce_args_group,
-    .group_count = 1,
-    .positional = "a word",
+static const struct args_option here[] = {
+    {"kernel", '\0', ARGS_TEXT, 0, 0, "NAME",
+     "avx512, sha_ni, armv8, avx2 or portable (default: the fastest here)", NULL},
 };
+
+static const char summary[] =
+    "Searches nonces whose hash is below a target, one slice on one thread. Its report goes to\n"
+    "nonce.bin in the folder PREON_OUT; without that folder, what is found is printed.\n"
+    "PREON_SLICE and PREON_SLICES choose the slice.";
 
 /* The bytes of a file of at most NONCE_BLOCK_BYTES_MAX bytes, into a buffer. */
 static enum pn_status read_file(const char *path, struct buffer *out, struct pn_err *err)
@@ -77,8 +78,34 @@ static void print_hit(const struct nonce_puzzle *p, uint64_t nonce)
 
 static void on_progress(void *arg, double done) { slice_env_progress(done, *(double *)arg); }
 
-static enum pn_status search(const struct nonce_puzzle *p, const struct slice_env *env, bool *found,
-                             struct pn_err *err)
+static uint64_t clock_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static enum pn_status choose_kernel(const char *name, const struct nonce_kernel **out,
+                                    struct pn_err *err)
+{
+    if (name != NULL) {
+        enum pn_status status = nonce_kernel_find(name, out, err);
+        if (status != PN_OK) {
+            pn_err_wrap(err, "--kernel");
+        }
+        return status;
+    }
+    const struct nonce_kernel *wrong;
+    *out = nonce_pick(clock_ns, &wrong);
+    if (wrong != NULL) {
+        (void)fprintf(stderr, "nonce: kernel %s computes wrong hashes here; using %s\n",
+                      wrong->name, (*out)->name);
+    }
+    return PN_OK;
+}
+
+static enum pn_status search(const struct nonce_puzzle *p, const struct slice_env *env,
+                             const struct nonce_kernel *kernel, bool *found, struct pn_err *err)
 {
     struct nonce_report *report = malloc(sizeof *report);
     uint8_t *bytes = malloc(NONCE_REPORT_BYTES_MAX);
@@ -89,9 +116,11 @@ static enum pn_status search(const struct nonce_puzzle *p, const struct slice_en
         struct nonce_range slice = nonce_range_part(p->range, env->index, env->count);
         double total = (double)nonce_range_count(slice);
         struct nonce_watch watch = {on_progress, &total};
-        nonce_search(p, slice, &watch, report);
-        *found = report->hit_count > 0;
-        if (env->out != NULL) {
+        status = nonce_search(p, slice, kernel, &watch, report);
+        *found = status == PN_OK && report->hit_count > 0;
+        if (status != PN_OK) {
+            (void)pn_fail(err, status, "search: %s", pn_status_text(status));
+        } else if (env->out != NULL) {
             size_t len = nonce_report_write(report, bytes);
             status = slice_env_write(env, "nonce.bin", (struct pn_bytes){bytes, len}, err);
         } else {
@@ -109,6 +138,7 @@ static enum pn_status run(const struct args *a, int *exit_code, struct pn_err *e
 {
     struct nonce_puzzle puzzle;
     struct slice_env env;
+    const struct nonce_kernel *kernel;
     bool found = false;
     enum pn_status status = read_puzzle(a, &puzzle, err);
     if (status == PN_OK) {
@@ -118,7 +148,10 @@ static enum pn_status run(const struct args *a, int *exit_code, struct pn_err *e
         status = nonce_args_check_slices(&puzzle, env.count, err);
     }
     if (status == PN_OK) {
-        status = search(&puzzle, &env, &found, err);
+        status = choose_kernel(args_text(a, "kernel"), &kernel, err);
+    }
+    if (status == PN_OK) {
+        status = search(&puzzle, &env, kernel, &found, err);
         *exit_code = env.out != NULL || found ? EXIT_SUCCESS : EXIT_NONE;
     }
     return status;
@@ -129,6 +162,14 @@ int main(int argc, char **argv)
     struct args a;
     struct pn_err err;
     int exit_code = EXIT_SUCCESS;
+    const struct args_group groups[] = {nonce_args_group, {"This machine", here, 1}};
+    const struct args_spec spec = {
+        .usage = "nonce@1 [options]",
+        .summary = summary,
+        .groups = groups,
+        .group_count = sizeof groups / sizeof groups[0],
+        .positional = "a word",
+    };
     slice_env_end_on_signals();
     enum pn_status status =
         args_parse(&spec, (const char *const *)argv + 1, argc > 0 ? (size_t)argc - 1 : 0, &a, &err);

@@ -7,21 +7,27 @@
 #ifndef PREON_JOBS_NONCE_SEARCH_H
 #define PREON_JOBS_NONCE_SEARCH_H
 
+#include "jobs/nonce/nonce_kernel.h"
 #include "jobs/nonce/nonce_puzzle.h"
 #include "jobs/nonce/nonce_report.h"
 
-/* Called about once a millisecond to ten, with how many nonces of the slice are done. */
+/* Called every few thousand nonces, with how many of the slice are done. */
 struct nonce_watch {
     void (*on_progress)(void *arg, double done);
     void *arg;
 };
 
-/* Searches a slice; watch may be NULL. */
-void nonce_search(const struct nonce_puzzle *p, struct nonce_range slice,
-                  const struct nonce_watch *watch, struct nonce_report *out);
+/*
+ * Searches a slice. kernel NULL, or a hash that kernels do not know (sha256hex), means plainly, one
+ * nonce after the other: what the kernels are compared with. watch may be NULL.
+ * Fails with PN_E_NO_MEMORY.
+ */
+enum pn_status nonce_search(const struct nonce_puzzle *p, struct nonce_range slice,
+                            const struct nonce_kernel *kernel, const struct nonce_watch *watch,
+                            struct nonce_report *out);
 
-/* Searches all of a range as one window. */
-void nonce_search_window(const struct nonce_puzzle *p, struct nonce_range range,
-                         struct nonce_window *out);
+/* Searches all of a range as one window; kernel as above. Fails with PN_E_NO_MEMORY. */
+enum pn_status nonce_search_window(const struct nonce_puzzle *p, struct nonce_range range,
+                                   const struct nonce_kernel *kernel, struct nonce_window *out);
 
 #endif

@@ -18,7 +18,9 @@ static void search(const struct job_slice *s)
 {
     struct nonce_puzzle p;
     assert_int_equal(nonce_args_parse(s->argv, s->argc, &p, NULL), PN_OK);
-    nonce_search(&p, nonce_range_part(p.range, s->index, s->count), NULL, report);
+    assert_int_equal(nonce_search(&p, nonce_range_part(p.range, s->index, s->count),
+                                  nonce_kernel_first(), NULL, report),
+                     PN_OK);
     len = nonce_report_write(report, bytes);
 }
 
@@ -126,7 +128,9 @@ static void forged_reports_are_found_out(void **state)
     for (uint32_t i = searched; i < report->window_count; i++) { /* kept back, and gone on */
         struct nonce_puzzle p;
         assert_int_equal(nonce_args_parse(first, 3, &p, NULL), PN_OK);
-        nonce_search_window(&p, nonce_report_window(report, i), &report->windows[i]);
+        assert_int_equal(
+            nonce_search_window(&p, nonce_report_window(report, i), NULL, &report->windows[i]),
+            PN_OK);
     }
     report->searched_count = report->window_count;
     assert_int_equal(forged(&some), JOB_JUDGED_LIE);
@@ -171,7 +175,7 @@ static void the_sum_is_over_every_nonce(void **state)
     assert_int_equal(nonce_args_parse(none, 3, &p, NULL), PN_OK);
     struct nonce_window w;
     const struct nonce_range range = {999990, 1000009}; /* six digits and seven */
-    nonce_search_window(&p, range, &w);
+    assert_int_equal(nonce_search_window(&p, range, nonce_kernel_first(), &w), PN_OK);
     uint32_t sum = 0;
     uint32_t low = UINT32_MAX;
     uint64_t at = 0;

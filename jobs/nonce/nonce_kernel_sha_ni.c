@@ -1,0 +1,158 @@
+/* Two hashes at a time with the SHA instructions, two rounds each; one alone would wait for itself.
+ */
+#include "jobs/nonce/nonce_cpu.h"
+#include "jobs/nonce/nonce_kernel.h"
+
+#if defined(__SHA__) && defined(__SSE4_1__)
+#include <immintrin.h>
+
+typedef uint32_t V __attribute__((vector_size(16)));
+enum { LANES = 4 };
+
+#include "jobs/nonce/nonce_vector.h" /* the orders of bits, and lanes_fold */
+
+/* A hash under way: its state as the instructions want it, and four schedule words a register. */
+struct stream {
+    __m128i abef;
+    __m128i cdgh;
+    __m128i w[4];
+};
+
+static inline __m128i load(const uint32_t *from) { return _mm_loadu_si128((const __m128i *)from); }
+
+static inline void set_state(struct stream *s, const uint32_t h[SHA256_WORDS])
+{
+    __m128i dcba = _mm_shuffle_epi32(load(h), 0x1b); /* a in the highest place */
+    __m128i hgfe = _mm_shuffle_epi32(load(h + 4), 0x1b);
+    s->abef = _mm_unpackhi_epi64(hgfe, dcba);
+    s->cdgh = _mm_unpacklo_epi64(hgfe, dcba);
+}
+
+/* Four rounds of both streams; the schedule words four groups ahead are made beside them. */
+#define GROUP(i)                                                                                   \
+    do {                                                                                           \
+        const __m128i k = load(sha256_k + 4 * (i));                                                \
+        __m128i x = _mm_add_epi32(p->w[(i) % 4], k);                                               \
+        __m128i y = _mm_add_epi32(q->w[(i) % 4], k);                                               \
+        p->cdgh = _mm_sha256rnds2_epu32(p->cdgh, p->abef, x);                                      \
+        q->cdgh = _mm_sha256rnds2_epu32(q->cdgh, q->abef, y);                                      \
+        if ((i) < 12) {                                                                            \
+            EXPAND4(p, i);                                                                         \
+            EXPAND4(q, i);                                                                         \
+        }                                                                                          \
+        p->abef = _mm_sha256rnds2_epu32(p->abef, p->cdgh, _mm_shuffle_epi32(x, 0x0e));             \
+        q->abef = _mm_sha256rnds2_epu32(q->abef, q->cdgh, _mm_shuffle_epi32(y, 0x0e));             \
+    } while (0)
+
+/* Words 16 + 4i and on, in the place of words 4i and on. */
+#define EXPAND4(s, i)                                                                              \
+    do {                                                                                           \
+        __m128i ahead = _mm_alignr_epi8((s)->w[((i) + 3) % 4], (s)->w[((i) + 2) % 4], 4);          \
+        __m128i sum =                                                                              \
+            _mm_add_epi32(_mm_sha256msg1_epu32((s)->w[(i) % 4], (s)->w[((i) + 1) % 4]), ahead);    \
+        (s)->w[(i) % 4] = _mm_sha256msg2_epu32(sum, (s)->w[((i) + 3) % 4]);                        \
+    } while (0)
+
+static inline __attribute__((always_inline)) void sixty_four_rounds(struct stream *p,
+                                                                    struct stream *q)
+{
+    GROUP(0);
+    GROUP(1);
+    GROUP(2);
+    GROUP(3);
+    GROUP(4);
+    GROUP(5);
+    GROUP(6);
+    GROUP(7);
+    GROUP(8);
+    GROUP(9);
+    GROUP(10);
+    GROUP(11);
+    GROUP(12);
+    GROUP(13);
+    GROUP(14);
+    GROUP(15);
+}
+
+/* The digest's words, in order: abcd to w[0], efgh to w[1], as the next block's first words. */
+static inline void add_state(struct stream *s, __m128i abef, __m128i cdgh)
+{
+    abef = _mm_add_epi32(s->abef, abef);
+    cdgh = _mm_add_epi32(s->cdgh, cdgh);
+    s->abef = abef;
+    s->cdgh = cdgh;
+    s->w[0] = _mm_shuffle_epi32(_mm_unpackhi_epi64(cdgh, abef), 0x1b);
+    s->w[1] = _mm_shuffle_epi32(_mm_unpacklo_epi64(cdgh, abef), 0x1b);
+}
+
+/* Both streams through one block that is in their w, from one state or from their own. */
+static inline void block(struct stream *p, struct stream *q)
+{
+    const __m128i p_abef = p->abef, p_cdgh = p->cdgh, q_abef = q->abef, q_cdgh = q->cdgh;
+    sixty_four_rounds(p, q);
+    add_state(p, p_abef, p_cdgh);
+    add_state(q, q_abef, q_cdgh);
+}
+
+static inline void set_words(struct stream *s, const uint32_t words[16])
+{
+    for (int i = 0; i < 4; i++) {
+        s->w[i] = load(words + 4 * i);
+    }
+}
+
+static void two(const struct nonce_run *run, const uint32_t values[2], uint32_t out[2])
+{
+    struct stream p;
+    struct stream q;
+    uint32_t words[2][16];
+    memcpy(words[0], run->first.words, sizeof words[0]);
+    memcpy(words[1], run->first.words, sizeof words[1]);
+    words[0][run->first.start] += values[0];
+    words[1][run->first.start] += values[1];
+    set_state(&p, run->first.mid);
+    q = p;
+    set_words(&p, words[0]);
+    set_words(&q, words[1]);
+    block(&p, &q);
+    for (uint32_t k = 0; k < run->more_count; k++) {
+        set_words(&p, run->more[k].words);
+        set_words(&q, run->more[k].words);
+        block(&p, &q);
+    }
+    if (run->second != NULL) {
+        p.w[2] = q.w[2] = load(run->second->words + 8);
+        p.w[3] = q.w[3] = load(run->second->words + 12);
+        set_state(&p, run->second->mid);
+        q.abef = p.abef;
+        q.cdgh = p.cdgh;
+        block(&p, &q);
+    }
+    const bool last = run->order == NONCE_REVERSED;
+    out[0] = (uint32_t)(last ? _mm_extract_epi32(p.w[1], 3) : _mm_extract_epi32(p.w[0], 0));
+    out[1] = (uint32_t)(last ? _mm_extract_epi32(q.w[1], 3) : _mm_extract_epi32(q.w[0], 0));
+}
+
+static void sha_ni_words(const struct nonce_run *run, const uint32_t *values, size_t count,
+                         uint32_t *out)
+{
+    for (size_t i = 0; i < count; i += LANES) {
+        V v;
+        two(run, values + i, out + i);
+        two(run, values + i + 2, out + i + 2);
+        if (run->order != NONCE_MSB) {
+            memcpy(&v, out + i, sizeof v);
+            v = run->order == NONCE_LSB ? bits_reversed(v) : bytes_reversed(v);
+            memcpy(out + i, &v, sizeof v);
+        }
+    }
+}
+
+#define WORDS sha_ni_words
+#define FOLD lanes_fold
+#else
+#define WORDS NULL
+#define FOLD NULL
+#endif
+
+const struct nonce_kernel nonce_kernel_sha_ni = {"sha_ni", "sha_ni", nonce_cpu_sha_ni, WORDS, FOLD};

@@ -1,0 +1,159 @@
+#!/bin/bash
+#
+# test.sh -- installs what the tests need, builds every preset, runs every test and the linters.
+#
+#     tools/test.sh               everything, as CI does
+#     tools/test.sh STEP...       some of: format dev release tsan tidy fuzz
+#
+#     PREON_JOBS=2                how many compilers and tests at a time; default: the processors
+#     PREON_FUZZ_SECONDS=60       for each fuzz target; default: 60 in CI (CI=true), else 10
+#
+# A step that fails prints the one command that repeats it. Last line: "N passed, N failed".
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tools/debian.sh
+exec </dev/null
+
+TEST_PACKAGES=("${PREON_BUILD_PACKAGES[@]}" libcmocka-dev clang clang-tidy clang-format llvm python3
+    iproute2 strace sqlite3 curl procps)
+JOBS=${PREON_JOBS:-$(nproc)}
+FUZZ_SECONDS=${PREON_FUZZ_SECONDS:-$([ "${CI:-}" = true ] && echo 60 || echo 10)}
+FUZZ_SECONDS_ALL=1500 # the whole fuzz step at most: CI ends after an hour
+LOG=build/log
+passed=0
+failed=0
+ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+export ASAN_OPTIONS
+
+# say_failed COMMAND...: the end of the log and how to have it again.
+say_failed()
+{
+    echo "---- the last of $log"
+    tail -n "${TAIL:-60}" "$log"
+    echo "---- to repeat:  $*"
+}
+
+# run NAME COMMAND...: one command that counts as one test.
+run()
+{
+    local name=$1 from=$SECONDS
+    shift
+    log=$LOG/$name.log
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        printf '%-24s ok      %4d s\n' "$name" $((SECONDS - from))
+        return 0
+    fi
+    failed=$((failed + 1))
+    printf '%-24s FAILED  %4d s\n' "$name" $((SECONDS - from))
+    say_failed "${REPEAT:-$*}"
+    return 1
+}
+
+# build PRESET [TARGET...]: configures and builds; counts as one test.
+build()
+{
+    local preset=$1 options=()
+    shift
+    [ "$preset" = fuzz ] && options=(-DPREON_FUZZ_SECONDS="$FUZZ_SECONDS")
+    [ $# -gt 0 ] && set -- --target "$@"
+    run "$preset-configure" cmake --preset "$preset" -DPREON_TESTS=ON "${options[@]}" &&
+        run "$preset-build" cmake --build --preset "$preset" -j "$JOBS" "$@"
+}
+
+# tests PRESET [CTEST OPTION...]: each test counts.
+tests()
+{
+    local preset=$1 from=$SECONDS status line bad=1 all=1 prefix=()
+    shift
+    # ThreadSanitizer of this age is confused by the wide address randomisation of newer kernels.
+    if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+        prefix=(setarch "$(uname -m)" -R)
+    fi
+    log=$LOG/$preset-ctest.log
+    "${prefix[@]}" ctest --preset "$preset" -j "$JOBS" --no-tests=error "$@" >"$log" 2>&1
+    status=$?
+    line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
+    if [[ $line =~ passed,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
+        bad=${BASH_REMATCH[1]}
+        all=${BASH_REMATCH[2]}
+    fi
+    passed=$((passed + all - bad))
+    failed=$((failed + bad))
+    if [ "$status" -eq 0 ] && [ "$bad" -eq 0 ]; then
+        printf '%-24s %4d ok  %4d s\n' "$preset-ctest" "$all" $((SECONDS - from))
+        return 0
+    fi
+    [ "$bad" -eq 0 ] && failed=$((failed + 1)) # ctest itself failed
+    printf '%-24s %4d of %d FAILED  %4d s\n' "$preset-ctest" "$bad" "$all" $((SECONDS - from))
+    sed -n '/^The following tests FAILED/,$p' "$log"
+    TAIL=150 say_failed "${prefix[*]} ctest --preset $preset --rerun-failed --output-on-failure"
+    return 1
+}
+
+# All sources that are ours, one a line.
+sources()
+{
+    find common jobs tracker peer tools tests -name '*.c' -o -name '*.h' | sort
+}
+
+step_format()
+{
+    mapfile -t files < <(sources)
+    REPEAT="tools/test.sh format" run format clang-format --dry-run -Werror "${files[@]}"
+}
+
+step_dev() { build dev && tests dev; }
+step_release() { build release && tests release; }
+
+# What has threads or a loop; the cores have neither.
+step_tsan() { build tsan && tests tsan -R '_(uv|sys)$'; }
+
+# The warning options in the compile commands are gcc's. Works on what the dev preset configured.
+step_tidy()
+{
+    if [ ! -f build/dev/compile_commands.json ]; then
+        run dev-configure cmake --preset dev -DPREON_TESTS=ON || return 1
+    fi
+    REPEAT="tools/test.sh tidy" run tidy run-clang-tidy -p build/dev -quiet -j "$JOBS" \
+        -extra-arg=-Wno-unknown-warning-option "$PWD/(common|jobs|tracker|peer|tools|tests)/"
+}
+
+step_fuzz()
+{
+    local targets each
+    mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.c | sed 's/\.c$//')
+    each=$((FUZZ_SECONDS_ALL * JOBS / ${#targets[@]}))
+    if [ "$FUZZ_SECONDS" -gt "$each" ]; then
+        echo "${#targets[@]} fuzz targets: $each s each instead of $FUZZ_SECONDS"
+        FUZZ_SECONDS=$each
+    fi
+    build fuzz "${targets[@]}" && tests fuzz -R '^fuzz/'
+}
+
+install_packages()
+{
+    need_packages "${TEST_PACKAGES[@]}" &&
+        need_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" # libFuzzer, sanitizers
+}
+
+main()
+{
+    local step steps=("$@")
+    [ ${#steps[@]} -eq 0 ] && steps=(format dev release tsan tidy fuzz)
+    for step in "${steps[@]}"; do
+        if ! declare -F "step_$step" >/dev/null; then
+            echo "test.sh: no step '$step': allowed are format dev release tsan tidy fuzz" >&2
+            exit 2
+        fi
+    done
+    mkdir -p "$LOG"
+    run packages install_packages
+    for step in "${steps[@]}"; do
+        "step_$step"
+    done
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
+
+main "$@"

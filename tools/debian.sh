@@ -1,4 +1,6 @@
 # debian.sh -- sourced by start.sh and test.sh: installs Debian packages that are missing.
+#
+# shellcheck shell=bash disable=SC2034,SC2024
 
 # What building the program takes; test.sh needs more.
 PREON_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev

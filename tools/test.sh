@@ -109,20 +109,32 @@ step_release() { build release && tests release; }
 # What has threads or a loop; the cores have neither.
 step_tsan() { build tsan && tests tsan -R '_(uv|sys)$'; }
 
-# The warning options in the compile commands are gcc's. Works on what the dev preset configured.
+# Only the findings, each once. The warning options in the compile commands are gcc's.
+tidy()
+{
+    local findings
+    findings=$(run-clang-tidy -p build/dev -quiet -j "$JOBS" \
+        -extra-arg=-Wno-unknown-warning-option "$PWD/(common|jobs|tracker|peer|tools|tests)/" 2>&1) &&
+        return 0
+    sed 's/\x1b\[[0-9;]*m//g' <<<"$findings" | grep -E '(error|warning|note): ' | sort -u
+    return 1
+}
+
+# Works on what the dev preset configured.
 step_tidy()
 {
     if [ ! -f build/dev/compile_commands.json ]; then
         run dev-configure cmake --preset dev -DPREON_TESTS=ON || return 1
     fi
-    REPEAT="tools/test.sh tidy" run tidy run-clang-tidy -p build/dev -quiet -j "$JOBS" \
-        -extra-arg=-Wno-unknown-warning-option "$PWD/(common|jobs|tracker|peer|tools|tests)/"
+    REPEAT="tools/test.sh tidy" run tidy tidy
 }
 
 step_fuzz()
 {
-    local targets each
-    mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.c | sed 's/\.c$//')
+    local targets each # by name: the preset would build all other tests too
+    targets=(tests/fuzz/fuzz_*.c)
+    targets=("${targets[@]##*/}")
+    targets=("${targets[@]%.c}")
     each=$((FUZZ_SECONDS_ALL * JOBS / ${#targets[@]}))
     if [ "$FUZZ_SECONDS" -gt "$each" ]; then
         echo "${#targets[@]} fuzz targets: $each s each instead of $FUZZ_SECONDS"

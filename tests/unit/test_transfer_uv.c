@@ -1,0 +1,638 @@
+/* Transfers between stores over memory ports: the way of manifests, files and outputs. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/random.h"
+#include "peer/swarm/transfer_uv.h"
+
+enum {
+    PEERS = 3,
+    LANE_BYTES = 128 * 1024, /* small, so that lanes fill up */
+    FILES = 5,
+    DEADLINE_MS = 20 * 1000,
+};
+
+struct queued {
+    struct queued *next;
+    enum session_lane lane;
+    struct frame frame;
+    uint8_t body[];
+};
+
+/* One end of a link; what is sent here arrives at the other. */
+struct end {
+    struct port port;
+    struct end *other;
+    uint32_t owner;
+    struct queued *inbox;
+    struct queued **inbox_tail;
+    size_t data_bytes; /* on their way to the other */
+    bool full, closed;
+};
+
+static uv_loop_t loop;
+static uv_idle_t pump;
+static uv_timer_t deadline;
+static char dirs[PEERS][64];
+static struct store *stores[PEERS];
+static struct transfer *transfers[PEERS];
+static struct end *ends[32];
+static uint32_t end_count;
+static bool readable;      /* what may_read says */
+static uint64_t cut_after; /* frames to deliver before all links are closed; 0: never */
+static struct pn_err err;
+
+/* --- links --- */
+
+static enum pn_status end_send(struct port *port, enum session_lane lane, const struct frame *f)
+{
+    struct end *e = (struct end *)port;
+    if (e->closed || e->other->closed) {
+        return PN_E_CLOSED;
+    }
+    if (lane == SESSION_DATA && e->data_bytes + f->body.len > LANE_BYTES) {
+        e->full = true;
+        return PN_E_FULL;
+    }
+    struct queued *q = malloc(sizeof *q + f->body.len);
+    assert_non_null(q);
+    *q = (struct queued){.lane = lane, .frame = *f};
+    memcpy(q->body, f->body.ptr, f->body.len);
+    q->frame.body.ptr = q->body;
+    e->data_bytes += lane == SESSION_DATA ? f->body.len : 0;
+    *e->other->inbox_tail = q;
+    e->other->inbox_tail = &q->next;
+    return PN_OK;
+}
+
+static size_t end_room(const struct port *port)
+{
+    const struct end *e = (const struct end *)port;
+    return LANE_BYTES - e->data_bytes;
+}
+
+static void end_close(struct port *port, const char *reason)
+{
+    (void)reason;
+    ((struct end *)port)->closed = true;
+}
+
+static struct end *end_new(uint32_t owner, uint32_t far)
+{
+    struct end *e = calloc(1, sizeof *e);
+    assert_non_null(e);
+    e->owner = owner;
+    e->inbox_tail = &e->inbox;
+    e->port = (struct port){.id = end_count + 1,
+                            .peer = {{(uint8_t)(far + 1)}},
+                            .send = end_send,
+                            .data_room = end_room,
+                            .close = end_close};
+    ends[end_count++] = e;
+    return e;
+}
+
+/* Returns a's end. */
+static struct end *join(uint32_t a, uint32_t b)
+{
+    struct end *x = end_new(a, b);
+    struct end *y = end_new(b, a);
+    x->other = y;
+    y->other = x;
+    return x;
+}
+
+static void empty_inbox(struct end *e)
+{
+    while (e->inbox != NULL) {
+        struct queued *q = e->inbox;
+        e->inbox = q->next;
+        free(q);
+    }
+    e->inbox_tail = &e->inbox;
+}
+
+/* As the peer shell does: the rooms hear of a closed link later, once. */
+static void bury(struct end *e)
+{
+    if (e->owner != UINT32_MAX) {
+        uint32_t owner = e->owner;
+        e->owner = UINT32_MAX;
+        e->closed = true;
+        empty_inbox(e);
+        transfer_port_closed(transfers[owner], &e->port);
+    }
+}
+
+static enum pn_status last_status;
+
+static void deliver_one(struct end *e)
+{
+    struct queued *q = e->inbox;
+    if (q == NULL || e->owner == UINT32_MAX) {
+        return;
+    }
+    e->inbox = q->next;
+    if (e->inbox == NULL) {
+        e->inbox_tail = &e->inbox;
+    }
+    if (q->lane == SESSION_DATA) {
+        e->other->data_bytes -= q->frame.body.len;
+    }
+    struct pn_err why;
+    enum pn_status status = transfer_frame(transfers[e->owner], &e->port, &q->frame, &why);
+    free(q);
+    if (status != PN_OK) {
+        last_status = status;
+        e->closed = true;
+    }
+    struct end *o = e->other;
+    if (o->full && o->data_bytes < LANE_BYTES / 2 && o->owner != UINT32_MAX) {
+        o->full = false;
+        transfer_port_drained(transfers[o->owner], &o->port);
+    }
+}
+
+static void on_pump(uv_idle_t *handle)
+{
+    (void)handle;
+    for (uint32_t i = 0; i < end_count; i++) {
+        if (ends[i]->closed || ends[i]->other->closed) {
+            bury(ends[i]);
+        } else {
+            deliver_one(ends[i]);
+            if (cut_after > 0 && ends[i]->inbox != NULL && --cut_after == 0) {
+                for (uint32_t k = 0; k < end_count; k++) {
+                    ends[k]->closed = true;
+                }
+            }
+        }
+    }
+}
+
+/* --- peers --- */
+
+static bool may_read(void *arg, const struct port *p, const struct file_set *set)
+{
+    (void)arg;
+    (void)p;
+    (void)set;
+    return readable;
+}
+
+static void on_pressure(void *arg, bool stop_reading)
+{
+    (void)arg;
+    (void)stop_reading;
+}
+
+static void on_deadline(uv_timer_t *t)
+{
+    (void)t;
+    fail_msg("nothing happened for too long");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct transfer_hooks hooks = {.may_read = may_read, .on_pressure = on_pressure};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    (void)uv_idle_init(&loop, &pump);
+    (void)uv_idle_start(&pump, on_pump);
+    (void)uv_timer_init(&loop, &deadline);
+    (void)uv_timer_start(&deadline, on_deadline, DEADLINE_MS, 0);
+    readable = true;
+    cut_after = 0;
+    end_count = 0;
+    last_status = PN_OK;
+    for (uint32_t i = 0; i < PEERS; i++) {
+        (void)snprintf(dirs[i], sizeof dirs[i], "/tmp/preon-test-transfer-XXXXXX");
+        assert_non_null(mkdtemp(dirs[i]));
+        assert_int_equal(store_open(dirs[i], &stores[i], &err), PN_OK);
+        assert_int_equal(transfer_new(&loop, stores[i], &hooks, &transfers[i], &err), PN_OK);
+    }
+    return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PEERS; i++) {
+        transfer_free(transfers[i]);
+    }
+    uv_close((uv_handle_t *)&pump, NULL);
+    uv_close((uv_handle_t *)&deadline, NULL);
+    while (uv_run(&loop, UV_RUN_DEFAULT) != 0) {
+    }
+    assert_int_equal(uv_loop_close(&loop), 0);
+    for (uint32_t i = 0; i < PEERS; i++) {
+        store_close(stores[i]);
+        (void)nftw(dirs[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
+    for (uint32_t i = 0; i < end_count; i++) {
+        empty_inbox(ends[i]);
+        free(ends[i]);
+    }
+    return 0;
+}
+
+/* --- a job --- */
+
+static const uint64_t sizes[FILES] = {5 * BLOCK_BYTES_MIN + 17, 0, 1000, 3 * BLOCK_BYTES_MIN, 1};
+static uint8_t *contents[FILES];
+static struct digest roots[FILES];
+static struct buffer manifest;
+static struct digest job;
+
+static void make_job(uint32_t owner)
+{
+    static const char *const args[] = {"f2", NULL};
+    struct random random;
+    struct manifest m;
+    struct signature signature = {{3}};
+    random_seed(&random, 1);
+    manifest_init(&m, MANIFEST_JOB);
+    (void)snprintf(m.name, sizeof m.name, "test");
+    m.slice_count = 1;
+    m.quorum = 2;
+    for (uint32_t i = 0; i < FILES; i++) {
+        contents[i] = malloc(sizes[i] + 1);
+        for (size_t k = 0; k < sizes[i]; k++) { /* file 3 is text-like, the others random */
+            contents[i][k] = (uint8_t)(i == 3 ? (uint64_t)(k / 7 % 6) : random_u64(&random));
+        }
+        struct hash_stream *h = hash_stream_new(sizes[i]);
+        const struct digest *leaves;
+        assert_true(hash_stream_update(h, (struct pn_bytes){contents[i], sizes[i]}));
+        assert_true(hash_stream_final(h, &roots[i], &leaves));
+        hash_stream_free(h);
+        char name[8];
+        (void)snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(manifest_add_file(&m, name, sizes[i], &roots[i], i == 2, &err), PN_OK);
+    }
+    assert_int_equal(manifest_set_command(&m, PROGRAM_FILE, args, 1, &err), PN_OK);
+    buffer_init(&manifest, MANIFEST_BYTES_MAX);
+    assert_int_equal(manifest_write(&m, &manifest, &err), PN_OK);
+    manifest_fini(&m);
+    assert_int_equal(
+        store_job_put(stores[owner], buffer_bytes(&manifest), &signature, NULL, &job, &err), PN_OK);
+    for (uint32_t i = 0; i < FILES; i++) {
+        struct store_put *put;
+        assert_int_equal(store_put_begin(stores[owner], sizes[i], &roots[i], &put, &err), PN_OK);
+        assert_int_equal(store_put_write(put, (struct pn_bytes){contents[i], sizes[i]}, &err),
+                         PN_OK);
+        assert_int_equal(store_put_finish(put, &err), PN_OK);
+    }
+}
+
+static void free_job(void)
+{
+    for (uint32_t i = 0; i < FILES; i++) {
+        free(contents[i]);
+    }
+    buffer_fini(&manifest);
+}
+
+static void know_job(uint32_t peer)
+{
+    struct signature signature = {{3}};
+    struct digest same;
+    assert_int_equal(
+        store_job_put(stores[peer], buffer_bytes(&manifest), &signature, NULL, &same, &err), PN_OK);
+    assert_true(digest_equal(&same, &job));
+}
+
+static void check_files(uint32_t peer)
+{
+    for (uint32_t i = 0; i < FILES; i++) {
+        int fd = -1;
+        assert_int_equal(store_file_fd(stores[peer], &roots[i], &fd, &err), PN_OK);
+        uint8_t *read_back = malloc(sizes[i] + 1);
+        assert_int_equal(pread(fd, read_back, sizes[i] + 1, 0), (ssize_t)sizes[i]);
+        assert_memory_equal(read_back, contents[i], sizes[i]);
+        free(read_back);
+        (void)close(fd);
+    }
+}
+
+/* --- waiting --- */
+
+struct waiting {
+    uint32_t left;
+    enum pn_status status;
+    char text[PN_ERR_TEXT_BYTES];
+};
+
+static void on_done(void *arg, enum pn_status status, const struct pn_err *why)
+{
+    struct waiting *w = arg;
+    assert_true(w->left > 0);
+    w->left--;
+    w->status = status;
+    (void)snprintf(w->text, sizeof w->text, "%s", status != PN_OK ? why->text : "");
+}
+
+static void on_manifest(void *arg, enum pn_status status, struct pn_bytes text,
+                        const struct pn_err *why)
+{
+    on_done(arg, status, why);
+    if (status == PN_OK) {
+        assert_true(pn_bytes_equal(text, buffer_bytes(&manifest)));
+    }
+}
+
+static void wait_for(struct waiting *w)
+{
+    while (w->left > 0) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+}
+
+static void run_rounds(int rounds)
+{
+    while (rounds-- > 0) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+    }
+}
+
+static struct transfer_fetch *fetch(uint32_t peer, struct waiting *w)
+{
+    struct transfer_fetch *f;
+    assert_int_equal(transfer_fetch_files(transfers[peer], &job, on_done, w, &f, &err), PN_OK);
+    return f;
+}
+
+/* --- the tests --- */
+
+static void a_job_goes_from_its_master_to_a_worker(void **state)
+{
+    (void)state;
+    make_job(0);
+    struct end *e = join(1, 0);
+    struct waiting w = {.left = 1};
+    struct transfer_fetch *f;
+    assert_int_equal(
+        transfer_fetch_manifest(transfers[1], &e->port, &job, on_manifest, &w, &f, &err), PN_OK);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    know_job(1);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    w = (struct waiting){.left = 2}; /* two who want the same share the work */
+    (void)fetch(1, &w);
+    (void)fetch(1, &w);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(1);
+    struct transfer_counts counts;
+    transfer_counts(transfers[0], &counts);
+    /* the compressible file shrinks, nothing is sent twice */
+    assert_true(counts.bytes_sent < sizes[0] + sizes[3] / 4 + 2000);
+    transfer_counts(transfers[1], &counts);
+    assert_true(counts.bytes_twice == 0 && counts.blocks_bad == 0);
+    w = (struct waiting){.left = 1}; /* and again: all is here */
+    (void)fetch(1, &w);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    free_job();
+}
+
+/* 2 knows only 1, which fetches from 0 meanwhile: blocks are passed on as they arrive. */
+static void a_peer_passes_on_what_it_gets(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    know_job(2);
+    struct end *a = join(1, 0);
+    struct end *b = join(2, 1);
+    struct waiting w = {.left = 2};
+    (void)fetch(2, &w);
+    (void)fetch(1, &w);
+    assert_int_equal(transfer_add_source(transfers[2], &job, &b->port), PN_OK);
+    run_rounds(50);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &a->port), PN_OK);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(2);
+    free_job();
+}
+
+static void a_cut_link_loses_nothing_that_arrived(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    struct waiting w = {.left = 1};
+    struct transfer_fetch *f = fetch(1, &w);
+    struct transfer_status status;
+    struct end *e = join(1, 0);
+    cut_after = 40;
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    while (e->owner != UINT32_MAX) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    run_rounds(200);
+    transfer_status(f, &status);
+    assert_int_equal(w.left, 1);
+    assert_true(status.bytes_had > 0 && status.bytes_had < status.bytes_total);
+    assert_int_equal(status.source_count, 0);
+    assert_non_null(strstr(status.waiting, "no source"));
+    e = join(1, 0);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(1);
+    free_job();
+}
+
+static void flip_byte(uint32_t peer, uint32_t file, off_t at)
+{
+    char hex[DIGEST_HEX_BYTES];
+    char path[256];
+    digest_hex(&roots[file], hex);
+    (void)snprintf(path, sizeof path, "%s/files/%s", dirs[peer], hex);
+    uint8_t byte;
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    (void)close(fd);
+}
+
+/* A file that has changed on the source's disk is not served; another source has it right. */
+static void a_changed_file_is_noticed_not_served(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    know_job(2);
+    struct end *a = join(1, 0);
+    struct waiting w = {.left = 1};
+    (void)fetch(1, &w);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &a->port), PN_OK);
+    wait_for(&w);
+    flip_byte(0, 0, BLOCK_BYTES_MIN + 5);
+    struct end *b = join(2, 0);
+    w.left = 1;
+    (void)fetch(2, &w);
+    assert_int_equal(transfer_add_source(transfers[2], &job, &b->port), PN_OK);
+    run_rounds(2000);
+    assert_int_equal(w.left, 1);
+    struct end *c = join(2, 1);
+    assert_int_equal(transfer_add_source(transfers[2], &job, &c->port), PN_OK);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(2);
+    struct transfer_counts counts;
+    transfer_counts(transfers[2], &counts);
+    assert_true(counts.blocks_bad == 0);
+    free_job();
+}
+
+static struct file_set attempt = {.kind = SET_OF_ATTEMPT, .run = {{9}}, .slice = 4, .attempt = 77};
+static struct store_adopt adopted[2];
+
+/* Peer 1 has run a slice. */
+static void make_outputs(void)
+{
+    make_job(1);
+    attempt.job = job;
+    for (uint32_t i = 0; i < 2; i++) {
+        adopted[i] = (struct store_adopt){.index = i * 3};
+        assert_int_equal(store_file_fd(stores[1], &roots[i], &adopted[i].fd, &err), PN_OK);
+    }
+    assert_int_equal(store_outbox_adopt(stores[1], &attempt, adopted, 2, 1 << 30, &err), PN_OK);
+    assert_int_equal(store_outbox_commit(stores[1], &attempt, pn_bytes_str("vote"), &err), PN_OK);
+    (void)close(adopted[0].fd);
+    (void)close(adopted[1].fd);
+}
+
+static void pull(struct end *e, struct waiting *w)
+{
+    struct transfer_output outputs[2];
+    struct transfer_fetch *f;
+    for (uint32_t i = 0; i < 2; i++) {
+        outputs[i] = (struct transfer_output){adopted[i].index, adopted[i].size, adopted[i].root};
+    }
+    assert_int_equal(
+        transfer_fetch_outputs(transfers[0], &e->port, &attempt, outputs, 2, on_done, w, &f, &err),
+        PN_OK);
+    wait_for(w);
+}
+
+static void outputs_are_pulled_and_durable(void **state)
+{
+    (void)state;
+    make_outputs();
+    struct waiting w = {.left = 1};
+    pull(join(0, 1), &w);
+    assert_string_equal(w.text, "");
+    int fd;
+    uint64_t size;
+    assert_int_equal(store_output_fd(stores[0], &attempt, 0, &fd, &size, &err), PN_OK);
+    assert_true(size == sizes[0]);
+    (void)close(fd);
+    assert_int_equal(store_output_fd(stores[0], &attempt, 3, &fd, &size, &err), PN_OK);
+    assert_true(size == 0);
+    (void)close(fd);
+    free_job();
+}
+
+static void who_may_not_read_is_told_so(void **state)
+{
+    (void)state;
+    make_outputs();
+    readable = false;
+    struct waiting w = {.left = 1};
+    pull(join(0, 1), &w);
+    assert_int_equal(w.status, PN_E_DENIED);
+    assert_non_null(strstr(w.text, "not for you"));
+    free_job();
+}
+
+static void outputs_that_are_not_there_fail(void **state)
+{
+    (void)state;
+    make_outputs();
+    attempt.attempt++;
+    struct waiting w = {.left = 1};
+    pull(join(0, 1), &w);
+    assert_int_equal(w.status, PN_E_NOT_FOUND);
+    adopted[0].root.b[3] ^= 1; /* and those that are other than the vote says */
+    attempt.attempt--;
+    w.left = 1;
+    pull(join(0, 1), &w);
+    assert_int_equal(w.status, PN_E_CLOSED); /* the liar is thrown out */
+    free_job();
+}
+
+static void what_is_cancelled_is_not_heard_of_again(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    struct end *e = join(1, 0);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    for (int rounds = 0; rounds < 60; rounds++) {
+        struct waiting w = {.left = 0}; /* on_done would assert */
+        struct transfer_fetch *f = fetch(1, &w);
+        struct transfer_fetch *m;
+        assert_int_equal(
+            transfer_fetch_manifest(transfers[1], &e->port, &job, on_manifest, &w, &m, &err),
+            PN_OK);
+        run_rounds(rounds % 2);
+        transfer_cancel(m);
+        run_rounds(rounds % 20);
+        transfer_cancel(f);
+        run_rounds(3);
+        if (store_has_file(stores[1], &roots[4]) && store_has_file(stores[1], &roots[0])) {
+            break;
+        }
+    }
+    assert_int_equal(last_status, PN_OK); /* no link was closed for it */
+    free_job();
+}
+
+static void answers_that_were_not_asked_for_close_the_link(void **state)
+{
+    (void)state;
+    struct end *e = join(1, 0);
+    uint8_t body[64];
+    struct writer w = writer_of(body, sizeof body);
+    data_block_write(&(struct data_block){0, 0, DATA_RAW, 5, pn_bytes_str("12345")}, &w);
+    struct frame f = {
+        .type = FRAME_BLOCK, .flags = FRAME_ANSWER, .request = 5, .body = {body, w.len}};
+    assert_int_equal(transfer_frame(transfers[1], &e->port, &f, &err), PN_E_MALFORMED);
+    f = (struct frame){.type = FRAME_BLOCK, .request = 5, .body = {body, 3}};
+    assert_int_equal(transfer_frame(transfers[1], &e->port, &f, &err), PN_E_MALFORMED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_job_goes_from_its_master_to_a_worker),
+        TEST(a_peer_passes_on_what_it_gets),
+        TEST(a_cut_link_loses_nothing_that_arrived),
+        TEST(a_changed_file_is_noticed_not_served),
+        TEST(outputs_are_pulled_and_durable),
+        TEST(who_may_not_read_is_told_so),
+        TEST(outputs_that_are_not_there_fail),
+        TEST(what_is_cancelled_is_not_heard_of_again),
+        TEST(answers_that_were_not_asked_for_close_the_link),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

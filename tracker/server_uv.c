@@ -15,9 +15,10 @@
 enum {
     READ_BYTES = 65536,
     BACKLOG = 4096,
-    DESCRIPTORS_KEPT = 32,         /* for the loop, the listener, logs, dial-backs */
-    PENDING_MAX = 4 * 1024 * 1024, /* answers of one client that it does not take */
-    PENDING_ALL_MAX = 256 * 1024 * 1024,
+    DESCRIPTORS_KEPT = 32,               /* for the loop, the listener, logs, dial-backs */
+    CONGESTED = 65536,                   /* answers that wait: the client's requests wait as well */
+    PENDING_MAX = 1024 * 1024,           /* more than it can ask for then: only pushes get there */
+    PENDING_ALL_MAX = 256 * 1024 * 1024, /* then those who do not read are closed */
 };
 
 /* Answers on their way: one allocation with the bytes, owned by libuv until its callback. */
@@ -36,10 +37,12 @@ struct client {
     size_t out_len;
     size_t out_cap;
     size_t in_flight; /* bytes that libuv still holds */
-    bool dirty;       /* in the server's list of those with something to do */
-    bool finishing;   /* nothing follows what is in out and in flight */
-    bool ended;       /* the client has closed its side */
-    bool failed;      /* to be closed by flush */
+    uint8_t *held;    /* requests that wait for their answers to be taken, owned */
+    size_t held_len;
+    bool dirty;     /* in the server's list of those with something to do */
+    bool finishing; /* nothing follows what is in out and in flight */
+    bool ended;     /* the client has closed its side */
+    bool failed;    /* to be closed by flush */
 };
 
 struct server {
@@ -80,6 +83,7 @@ static void on_client_closed(uv_handle_t *handle)
 {
     struct client *c = handle->data;
     free(c->out);
+    free(c->held);
     free(c);
 }
 
@@ -99,6 +103,8 @@ static void client_close(struct client *c)
         switchboard_closed(c->server->switchboard, link, clock_now_ms());
     }
     drop_out(c);
+    c->server->pending_all -= c->held_len;
+    c->held_len = 0;
     c->failed = true;
     if (!c->dirty && !uv_is_closing((uv_handle_t *)&c->tcp)) {
         uv_close((uv_handle_t *)&c->tcp, on_client_closed);
@@ -175,6 +181,37 @@ static void send_end(struct client *c)
     }
 }
 
+/* Lets the switchboard have bytes, and holds what should wait. */
+static void give(struct client *c, struct pn_bytes bytes)
+{
+    struct server *s = c->server;
+    size_t used = switchboard_received(s->switchboard, c->link, bytes, clock_now_ms());
+    if (used == bytes.len) {
+        return;
+    }
+    c->held_len = bytes.len - used;
+    c->held = malloc(c->held_len);
+    if (c->held == NULL) {
+        c->held_len = 0;
+        c->failed = true;
+        return;
+    }
+    memcpy(c->held, bytes.ptr + used, c->held_len);
+    s->pending_all += c->held_len;
+}
+
+static void give_held(struct client *c)
+{
+    uint8_t *held = c->held;
+    const struct pn_bytes bytes = {held, c->held_len};
+    c->server->pending_all -= c->held_len;
+    c->held = NULL;
+    c->held_len = 0;
+    mark_dirty(c);
+    give(c, bytes);
+    free(held);
+}
+
 static void flush_client(struct client *c)
 {
     if (!c->failed && c->in_flight == 0 && c->out_len > 0) {
@@ -183,7 +220,9 @@ static void flush_client(struct client *c)
     if (c->failed || c->in_flight > 0) {
         return;
     }
-    if (!c->finishing) {
+    if (c->held != NULL) {
+        give_held(c);
+    } else if (!c->finishing) {
         (void)uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     } else if (c->ended) {
         c->failed = true; /* both sides are done */
@@ -192,9 +231,24 @@ static void flush_client(struct client *c)
     }
 }
 
+/* Too much memory waits for clients that do not read: they go, and nobody else. */
+static void drop_the_congested(struct server *s)
+{
+    for (uint32_t link = 0; link < s->client_cap; link++) {
+        struct client *c = s->clients[link];
+        if (c != NULL && c->in_flight > 0) {
+            c->failed = true;
+            mark_dirty(c);
+        }
+    }
+}
+
 /* Carries out what the switchboard asked for since the last flush: one write per client. */
 static void flush(struct server *s)
 {
+    if (s->pending_all > PENDING_ALL_MAX) {
+        drop_the_congested(s);
+    }
     while (s->dirty != NULL) {
         struct client *c = s->dirty;
         s->dirty = c->next_dirty;
@@ -226,19 +280,20 @@ static bool reserve_out(struct client *c, size_t len)
     return true;
 }
 
-static void op_send(void *arg, uint32_t link, struct pn_bytes bytes)
+static bool op_send(void *arg, uint32_t link, struct pn_bytes bytes)
 {
     struct server *s = arg;
     struct client *c = s->clients[link];
     mark_dirty(c);
     if (c->failed || c->out_len + c->in_flight + bytes.len > PENDING_MAX ||
-        s->pending_all + bytes.len > PENDING_ALL_MAX || !reserve_out(c, bytes.len)) {
+        !reserve_out(c, bytes.len)) {
         c->failed = true;
-        return;
+        return false;
     }
     memcpy(c->out + c->out_len, bytes.ptr, bytes.len);
     c->out_len += bytes.len;
     s->pending_all += bytes.len;
+    return c->out_len < CONGESTED;
 }
 
 static void op_finish(void *arg, uint32_t link)
@@ -275,8 +330,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         return;
     }
     if (count > 0) {
-        const struct pn_bytes bytes = {(const uint8_t *)buf->base, (size_t)count};
-        switchboard_received(s->switchboard, c->link, bytes, clock_now_ms());
+        give(c, (struct pn_bytes){(const uint8_t *)buf->base, (size_t)count});
     } else if (count == UV_EOF) {
         c->ended = true;
         switchboard_ended(s->switchboard, c->link, clock_now_ms());
@@ -301,6 +355,7 @@ static bool reserve_client(struct server *s, uint32_t link)
     if (clients == NULL) {
         return false;
     }
+    memset(clients + s->client_cap, 0, (cap - s->client_cap) * sizeof *clients);
     s->clients = clients;
     s->client_cap = cap;
     return true;

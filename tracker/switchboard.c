@@ -22,6 +22,7 @@ struct switchboard {
     struct registry_actions actions;
     struct pool lines;
     struct fifo waiting[STATES]; /* by enum caller_state: who waits longest comes first */
+    uint32_t congested;          /* the last link whose answers are not taken */
     uint32_t *link_of;           /* by connection in the registry; owned */
     uint32_t link_of_cap;
 };
@@ -75,7 +76,9 @@ static void send_line(struct switchboard *s, uint32_t link, enum trackline_manne
 {
     char text[TRACKLINE_TEXT_BYTES];
     size_t len = trackline_write(manner, line, text);
-    s->ops.send(s->arg, link, (struct pn_bytes){(const uint8_t *)text, len});
+    if (!s->ops.send(s->arg, link, (struct pn_bytes){(const uint8_t *)text, len})) {
+        s->congested = link;
+    }
 }
 
 /* Lets the registry take one event and carries out what it says. */
@@ -188,26 +191,28 @@ static void answer_wrong(struct switchboard *s, uint32_t link, enum caller_state
     send_line(s, link, from == CALLER_FIRST ? TRACKLINE_ONE_SHOT_ANSWER : TRACKLINE_ANSWER, &line);
 }
 
-void switchboard_received(struct switchboard *s, uint32_t link, struct pn_bytes bytes,
-                          uint64_t now_ms)
+size_t switchboard_received(struct switchboard *s, uint32_t link, struct pn_bytes bytes,
+                            uint64_t now_ms)
 {
-    for (;;) {
+    const size_t len = bytes.len;
+    s->congested = POOL_NONE;
+    while (s->congested != link) {
         /* looked up again each time: an answer may have dropped this link or moved the pool */
         struct line *line = line_at(s, link);
         const enum caller_state from = line->caller.state;
         if (from == CALLER_LINGERING) {
-            return;
+            return len;
         }
         struct trackline said;
         enum trackline_manner manner;
         struct pn_err err;
         switch (caller_take(&line->caller, &bytes, &said, &manner, &err)) {
         case CALLER_MORE:
-            return;
+            return len;
         case CALLER_WRONG:
             answer_wrong(s, link, from, &err);
             linger(s, link, from, now_ms);
-            return;
+            return len;
         case CALLER_LINE:
             break;
         }
@@ -225,6 +230,7 @@ void switchboard_received(struct switchboard *s, uint32_t link, struct pn_bytes 
             linger(s, link, from, now_ms);
         }
     }
+    return len - bytes.len;
 }
 
 void switchboard_ended(struct switchboard *s, uint32_t link, uint64_t now_ms)

@@ -14,8 +14,9 @@
  * switchboard: what goes wrong while sending is told afterwards, by switchboard_closed.
  */
 struct switchboard_ops {
-    /* Bytes to send; valid for the call. Several sends may follow each other: batch them. */
-    void (*send)(void *arg, uint32_t link, struct pn_bytes bytes);
+    /* Bytes to send; valid for the call. Several sends may follow each other: batch them. False:
+     * the client does not take its answers; its requests should wait. */
+    bool (*send)(void *arg, uint32_t link, struct pn_bytes bytes);
     /* Nothing more will be sent: tell the client, once all is out. switchboard_closed is due when
      * the client has closed as well. */
     void (*finish)(void *arg, uint32_t link);
@@ -41,9 +42,13 @@ void switchboard_free(struct switchboard *s);
 enum pn_status switchboard_connected(struct switchboard *s, const struct addr *addr,
                                      uint64_t now_ms, uint32_t *link, struct pn_err *err);
 
-/* Bytes from the client. The link may be finished or dropped when this returns. */
-void switchboard_received(struct switchboard *s, uint32_t link, struct pn_bytes bytes,
-                          uint64_t now_ms);
+/*
+ * Bytes from the client. Returns how many were used: fewer than there are when send said that they
+ * should wait; give the rest again when the client has taken its answers. The link may be finished
+ * when this returns.
+ */
+size_t switchboard_received(struct switchboard *s, uint32_t link, struct pn_bytes bytes,
+                            uint64_t now_ms);
 
 /* The client will send nothing more, but may still read: calls finish. */
 void switchboard_ended(struct switchboard *s, uint32_t link, uint64_t now_ms);

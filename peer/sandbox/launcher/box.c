@@ -36,5 +36,7 @@ void box_say(int word_fd, enum box_word_kind kind, int code, const char *text, i
     } else if (text != NULL) {
         (void)snprintf(word.text, sizeof word.text, "%s", text);
     }
-    (void)write(word_fd, &word, sizeof word); /* whole or not at all; the launcher may be gone */
+    if (write(word_fd, &word, sizeof word) < 0) {
+        return; /* the launcher is gone, and we are about to be */
+    }
 }

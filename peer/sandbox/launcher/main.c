@@ -205,6 +205,8 @@ int main(int argc, char **argv)
     }
     l->socket = (int)socket;
     l->runs.ways = &l->ways;
+    /* Whatever else was inherited is a mistake of the daemon's. */
+    (void)close_range((unsigned)l->socket + 1, ~0U, 0);
     if (fcntl(l->socket, F_SETFD, FD_CLOEXEC) != 0 || chdir("/") != 0) {
         return EXIT_SOCKET;
     }

@@ -19,13 +19,23 @@ static enum pn_status system_error(struct pn_err *err, const char *folder, const
     return pn_fail(err, status, "key %s/%s: %s", folder, name, strerror(errno));
 }
 
+/* A key under a passphrase is refused: OpenSSL would ask the terminal for it. */
+static int no_passphrase(char *out, int cap, int writing, void *arg)
+{
+    (void)out;
+    (void)cap;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
 static enum pn_status parse_pem(const char *folder, const char *name, const char *text, size_t len,
                                 struct key_pair **out, struct pn_err *err)
 {
     uint8_t seed[SECRET_SEED_BYTES];
     size_t seed_len = sizeof seed;
     BIO *bio = BIO_new_mem_buf(text, (int)len);
-    EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     bool ok = pkey != NULL && EVP_PKEY_get_id(pkey) == EVP_PKEY_ED25519 &&
               EVP_PKEY_get_raw_private_key(pkey, seed, &seed_len) == 1 && seed_len == sizeof seed;
     EVP_PKEY_free(pkey);

@@ -60,8 +60,11 @@ struct registry *registry_new(const struct registry_config *config, uint64_t now
                 config->demand_count_max, random_u64(&r->random));
     proofs_init(&r->proofs, random_u64(&r->random));
     uint64_t seed = random_u64(&r->random);
-    if (sets_init(&r->sets, &r->hosts, config->entry_count_max, seed, now_ms) != PN_OK ||
-        sets_init(&r->legacy, &r->hosts, config->legacy_count_max, ~seed, now_ms) != PN_OK) {
+    /* both, so that registry_free finds both */
+    enum pn_status status = sets_init(&r->sets, &r->hosts, config->entry_count_max, seed, now_ms);
+    enum pn_status legacy_status =
+        sets_init(&r->legacy, &r->hosts, config->legacy_count_max, ~seed, now_ms);
+    if (status != PN_OK || legacy_status != PN_OK) {
         registry_free(r);
         return NULL;
     }

@@ -10,7 +10,7 @@ struct args_item {
     const char *text;
 };
 
-enum { SHOWN_BYTES = 48, NAME_BYTES_MAX = 32, COLUMN = 26 };
+enum { SHOWN_BYTES = 48, ALLOWED_BYTES = 2 * SHOWN_BYTES, NAME_BYTES_MAX = 32, COLUMN = 26 };
 
 /* A value as errors show it: one line, cut when long. */
 static const char *shown(const char *text, char out[SHOWN_BYTES])
@@ -118,18 +118,18 @@ static const char *bound_text(enum args_kind kind, uint64_t bound, char out[SHOW
 }
 
 /* "allowed are 1 to 256" */
-static const char *allowed(const struct args_option *o, char out[2 * SHOWN_BYTES])
+static const char *allowed(const struct args_option *o, char out[ALLOWED_BYTES])
 {
     char min[SHOWN_BYTES];
     char max[SHOWN_BYTES];
     if (!has_number(o->kind)) {
-        (void)snprintf(out, 2 * SHOWN_BYTES, "it takes %s", o->value);
+        (void)snprintf(out, ALLOWED_BYTES, "it takes %s", o->value);
     } else if (o->max == 0) {
-        (void)snprintf(out, 2 * SHOWN_BYTES, "allowed are %s and more",
+        (void)snprintf(out, ALLOWED_BYTES, "allowed are %s and more",
                        bound_text(o->kind, o->min, min));
     } else {
-        (void)snprintf(out, 2 * SHOWN_BYTES, "allowed are %s to %s",
-                       bound_text(o->kind, o->min, min), bound_text(o->kind, o->max, max));
+        (void)snprintf(out, ALLOWED_BYTES, "allowed are %s to %s", bound_text(o->kind, o->min, min),
+                       bound_text(o->kind, o->max, max));
     }
     return out;
 }

@@ -10,8 +10,9 @@
  *                                                its own (file size: SIGXFSZ, a forbidden call)
  *   OUTCOME_TIME        0 wall time, 1 CPU time  the job, or a machine slower than it was meant for
  *   OUTCOME_MEMORY      0                        the job: over the memory it asked for
- *   OUTCOME_OUTPUT      enum outcome_output      the job: wrote too much, or not what it had promised
- *   OUTCOME_NO_START    enum outcome_no_start    job or machine; the text beside it says which
+ *   OUTCOME_OUTPUT      enum outcome_output      the job: wrote too much, or not what it had
+ * promised OUTCOME_NO_START    enum outcome_no_start    job or machine; the text beside it says
+ * which
  */
 #ifndef PREON_COMMON_OUTCOME_H
 #define PREON_COMMON_OUTCOME_H
@@ -40,7 +41,7 @@ enum outcome_output {
 
 /* Codes of OUTCOME_NO_START. */
 enum outcome_no_start {
-    OUTCOME_NO_START_SETUP = 0,      /* the sandbox itself failed: this machine's fault, try elsewhere */
+    OUTCOME_NO_START_SETUP = 0, /* the sandbox itself failed: this machine's fault, try elsewhere */
     OUTCOME_NO_START_NOT_FOUND = 1,  /* no such program */
     OUTCOME_NO_START_NOT_EXEC = 2,   /* a file, but not a program (or its interpreter is missing) */
     OUTCOME_NO_START_WRONG_ARCH = 3, /* a program for another processor */
@@ -69,10 +70,7 @@ static inline bool outcome_good(struct outcome o)
  * True when the same machine would fail again although another may not: the master gives the slice
  * to somebody else and does not count a vote.
  */
-static inline bool outcome_machine_fault(struct outcome o)
-{
-    return o.class == OUTCOME_NO_START;
-}
+static inline bool outcome_machine_fault(struct outcome o) { return o.class == OUTCOME_NO_START; }
 
 /*
  * "exit 3", "killed by signal 11 SIGSEGV", "over its wall time": for people.

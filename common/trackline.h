@@ -42,11 +42,11 @@ enum trackline_kind {
     TRACKLINE_TAKE,   /* token */
     TRACKLINE_PASS,   /* token */
     TRACKLINE_PING,
-    TRACKLINE_OK,    /* persistent: count */
-    TRACKLINE_PEER,  /* addr */
-    TRACKLINE_WANT,  /* addr, job, slots */
-    TRACKLINE_END,   /* count, known */
-    TRACKLINE_HIRE,  /* token, addr, job */
+    TRACKLINE_OK,   /* persistent: count */
+    TRACKLINE_PEER, /* addr */
+    TRACKLINE_WANT, /* addr, job, slots */
+    TRACKLINE_END,  /* count, known */
+    TRACKLINE_HIRE, /* token, addr, job */
     TRACKLINE_PONG,
     TRACKLINE_BUSY,  /* seconds, text */
     TRACKLINE_ERROR, /* text */

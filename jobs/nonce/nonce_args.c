@@ -136,7 +136,7 @@ static enum pn_status block_from_midstate(const struct args *a, struct nonce_puz
     }
     if (status == PN_OK) {
         for (int i = 0; i < SHA256_WORDS; i++) {
-            const uint8_t *b = state + 4 * i;
+            const uint8_t *b = state + (size_t)i * 4;
             p->midstate[i] =
                 (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
         }

@@ -54,7 +54,7 @@ void sha256_compress(uint32_t h[SHA256_WORDS], const uint32_t words[16])
 void sha256_words(const uint8_t block[SHA256_BLOCK_BYTES], uint32_t words[16])
 {
     for (int i = 0; i < 16; i++) {
-        const uint8_t *b = block + 4 * i;
+        const uint8_t *b = block + (size_t)i * 4;
         words[i] = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     }
 }

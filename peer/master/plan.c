@@ -20,7 +20,7 @@ enum pn_status plan_init(struct plan *p, const struct plan_config *config)
 {
     *p = (struct plan){.config = *config, .limit = config->slice_count};
     random_seed(&p->random, config->seed);
-    table_init(&p->open, sizeof(uint64_t), PLAN_OPEN_MAX * 2, random_u64(&p->random));
+    table_init(&p->open, sizeof(uint64_t), (size_t)PLAN_OPEN_MAX * 2, random_u64(&p->random));
     if (!bitset_init(&p->ready, config->slice_count) ||
         !bitset_init(&p->own, config->slice_count) ||
         !bitset_init(&p->closed, config->slice_count)) {

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-*): the linker makes these names. */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -42,5 +43,7 @@ void *__wrap_realloc(void *old, size_t size)
 }
 
 char *__wrap_strdup(const char *text) { return alloc_fails() ? NULL : __real_strdup(text); }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-*) */
 
 #endif

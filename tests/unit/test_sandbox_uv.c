@@ -357,7 +357,7 @@ static void bounds_the_folder(void **state)
     run_sh("head -c 1500000 /dev/zero > a & head -c 1500000 /dev/zero > b & wait; "
            "cat a b | head -c 9999999 | wc -c > c; du -k . | cut -f1 | tail -1");
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    assert_true(atol(fx.out) <= 2048);
+    assert_true(strtol(fx.out, NULL, 10) <= 2048);
     discard();
     run_sh("head -c 1500000 /dev/zero | cat > a; exec head -c 1100000 /dev/zero > b");
     CHECK_OUTCOME(OUTCOME_SIGNALLED, SIGXFSZ);

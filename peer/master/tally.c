@@ -60,13 +60,18 @@ bool tally_has_worker(const struct tally *t, uint32_t worker)
     return false;
 }
 
+void tally_remove(struct tally *t, struct ballot *b)
+{
+    free(b->files);
+    *b = t->ballots[--t->count];
+}
+
 bool tally_strike(struct tally *t, uint32_t worker)
 {
     bool found = false;
     for (uint8_t i = 0; i < t->count;) {
         if (t->ballots[i].worker == worker && !t->ballots[i].own) {
-            free(t->ballots[i].files);
-            t->ballots[i] = t->ballots[--t->count];
+            tally_remove(t, &t->ballots[i]);
             found = true;
         } else {
             i++;
@@ -110,12 +115,14 @@ static uint8_t nearest_copy(const struct tally *t, const struct ballot *with)
     return best;
 }
 
+static bool is_good(const struct ballot *b) { return b->class == OUTCOME_EXITED && b->code == 0; }
+
 static uint8_t votes_needed(const struct ballot *b, const struct tally_rule *rule)
 {
     if (!rule->proof) {
         return rule->quorum;
     }
-    return b->class == OUTCOME_EXITED && b->code == 0 ? 1 : TALLY_FAILURE_QUORUM;
+    return is_good(b) ? 1 : TALLY_FAILURE_QUORUM;
 }
 
 void tally_decide(const struct tally *t, const struct tally_rule *rule, struct tally_decision *out)
@@ -123,7 +130,7 @@ void tally_decide(const struct tally *t, const struct tally_rule *rule, struct t
     uint8_t needed = rule->proof ? 1 : rule->quorum;
     *out = (struct tally_decision){.verdict = TALLY_OPEN, .missing = needed};
     bool disputed = false;
-    uint8_t best_size = 0;
+    int best = 0; /* a rank: fewest missing first, then what proves itself, then most votes */
     for (uint8_t i = 0; i < t->count; i++) {
         const struct ballot *b = &t->ballots[i];
         if (b->own) {
@@ -136,17 +143,21 @@ void tally_decide(const struct tally *t, const struct tally_rule *rule, struct t
         disputed = disputed || !ballots_agree(b, &t->ballots[0]);
         uint8_t size = group_size(t, b);
         uint8_t wanted = votes_needed(b, rule);
-        if (size > best_size) {
-            best_size = size;
-            out->missing = size < wanted ? (uint8_t)(wanted - size) : 0;
+        uint8_t missing = size < wanted ? (uint8_t)(wanted - size) : 0;
+        bool proves = rule->proof && is_good(b);
+        int rank = (UINT8_MAX - missing) * 4 * TALLY_BALLOTS_MAX +
+                   (proves ? 2 * TALLY_BALLOTS_MAX : 0) + size;
+        if (rank > best) {
+            best = rank;
+            out->missing = missing;
             out->index = i;
-            out->basis = wanted == 1 && rule->proof ? BASIS_PROOF : BASIS_QUORUM;
+            out->basis = proves ? BASIS_PROOF : BASIS_QUORUM;
         }
     }
     /* Where a good outcome proves itself, the judge settles what differs. */
     if (disputed && !rule->proof) {
         out->verdict = TALLY_DISPUTED;
-    } else if (best_size > 0 && out->missing == 0) {
+    } else if (best > 0 && out->missing == 0) {
         out->verdict = TALLY_AGREED;
         out->index = nearest_copy(t, &t->ballots[out->index]);
     }

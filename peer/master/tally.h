@@ -66,9 +66,12 @@ void tally_fini(struct tally *t);
  */
 enum pn_status tally_add_take(struct tally *t, const struct ballot *b);
 
-/* The ballot of an attempt, NULL when there is none. Valid until the next add or strike. */
+/* The ballot of an attempt, NULL when there is none. Valid until the next add, remove or strike. */
 struct ballot *tally_find(const struct tally *t, uint64_t attempt);
 bool tally_has_worker(const struct tally *t, uint32_t worker);
+
+/* Takes away one ballot. */
+void tally_remove(struct tally *t, struct ballot *b);
 
 /* Takes away the ballots of an identity that was proven a liar. True when there was one. */
 bool tally_strike(struct tally *t, uint32_t worker);

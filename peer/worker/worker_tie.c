@@ -232,7 +232,11 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
         return pn_fail(err, PN_E_TOO_BIG, "assign: %u slices wait here already",
                        t->count[HOLDING_QUEUED]);
     }
-    if (holding_find(t, a->slice, a->attempt) != NULL) {
+    struct holding *h = holding_find(t, a->slice, a->attempt);
+    if (h != NULL) { /* the master could not have its outputs, and asks for them once more */
+        if (h->state >= HOLDING_VOTED && h->request == 0) {
+            holding_send_vote(w, t, h);
+        }
         return PN_OK;
     }
     if (holding_add(t, a->slice, a->attempt) != PN_OK) {

@@ -50,7 +50,7 @@ void master_free(struct master *m)
 /* The job's end is decided: recorded first, told to workers at once, to the user when durable. */
 void master_end(struct master *m, enum job_state state, const char *reason)
 {
-    if (m->ending != 0 || m->stats.state != JOB_RUNNING) {
+    if (m->ending != 0 || m->stats.state != JOB_RUNNING || m->broken) {
         return;
     }
     struct record *r = master_record(m, RECORD_JOB_STATE);
@@ -81,20 +81,35 @@ void master_check_end(struct master *m)
     if (m->config.stop == STOP_FIRST && found) {
         master_end(m, JOB_FOUND, NULL);
     } else if (m->config.stop == STOP_LOWEST && found) {
-        /* Closed below the answer: the first slice that is not closed is the answer's own or later.
-         */
-        for (uint64_t i = 0; i < m->answer_slice; i++) {
-            if (!bitset_has(&m->plan.closed, i)) {
-                return;
-            }
+        while (m->closed_below < m->answer_slice && bitset_has(&m->plan.closed, m->closed_below)) {
+            m->closed_below++;
         }
-        master_end(m, JOB_FOUND, NULL);
+        if (m->closed_below >= m->answer_slice) {
+            master_end(m, JOB_FOUND, NULL);
+        }
     } else if (all && m->stats.failed_count > 0) {
         master_end(m, JOB_FAILED, "some slices failed");
     } else if (all && m->config.search) {
         master_end(m, found ? JOB_FOUND : JOB_NONE, NULL);
     } else if (all) {
         master_end(m, JOB_DONE, NULL);
+    }
+}
+
+static void tell_ended_durably(struct master *m)
+{
+    struct master_action *x = master_act(m, MASTER_TELL_ENDED);
+    if (x != NULL) {
+        x->state = m->stats.state;
+    }
+}
+
+/* Takes the first `done` items off a queue. */
+static void drop_first(void *list, size_t *count, size_t done, size_t item_bytes)
+{
+    *count -= done;
+    if (done > 0) {
+        memmove(list, (char *)list + done * item_bytes, *count * item_bytes);
     }
 }
 
@@ -112,8 +127,7 @@ static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
         master_frame_end(m, m->acks[done].link, at,
                          work_write_vote_answer(m->acks[done].request, WORK_KEEP, frames));
     }
-    m->ack_count -= done;
-    memmove(m->acks, m->acks + done, m->ack_count * sizeof *m->acks);
+    drop_first(m->acks, &m->ack_count, done, sizeof *m->acks);
 
     for (done = 0; done < m->lie_count && m->lies[done].seq <= seq; done++) {
         struct master_action *x = master_act(m, MASTER_TELL_LIE);
@@ -122,21 +136,16 @@ static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
             x->slice = m->lies[done].slice;
         }
     }
-    m->lie_count -= done;
-    memmove(m->lies, m->lies + done, m->lie_count * sizeof *m->lies);
+    drop_first(m->lies, &m->lie_count, done, sizeof *m->lies);
 
     for (done = 0; done < m->sealing_count && m->sealings[done].seq <= seq; done++) {
         master_sealed(m, &m->sealings[done]);
     }
-    m->sealing_count -= done;
-    memmove(m->sealings, m->sealings + done, m->sealing_count * sizeof *m->sealings);
+    drop_first(m->sealings, &m->sealing_count, done, sizeof *m->sealings);
 
     if (m->ending != 0 && m->ending_seq <= seq && m->stats.state == JOB_RUNNING) {
         m->stats.state = m->ending;
-        struct master_action *x = master_act(m, MASTER_TELL_ENDED);
-        if (x != NULL) {
-            x->state = m->ending;
-        }
+        tell_ended_durably(m);
     }
     master_check_end(m);
 }
@@ -159,6 +168,9 @@ static void on_start(struct master *m)
 #ifndef PREON_DEFECT_NO_RETALLY
     master_retally(m);
 #endif
+    if (m->stats.state != JOB_RUNNING) {
+        tell_ended_durably(m); /* it may have stopped between the commit and the telling */
+    }
     master_check_end(m);
 }
 
@@ -172,45 +184,30 @@ static void on_tick(struct master *m)
     }
     if (m->now_ms >= m->tick_at_ms) {
         m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
-        /* Open slices that wait for voters who are not there: the master votes itself. */
-        bool short_now = false;
-        uint64_t slice = bitset_next(&m->plan.ready, 0);
-        for (int looked = 0; slice != BITSET_NONE && looked < 256; looked++) {
-            struct open_slice *s = plan_slice(&m->plan, slice);
-            if (s != NULL && (s->tally.count > 0 || s->give_ups > 0)) {
-                short_now = true;
-                if (s->short_since_ms == 0) {
-                    s->short_since_ms = m->now_ms;
-                } else if (m->now_ms - s->short_since_ms >= MASTER_SHORT_MS &&
-                           m->config.own_can_run) {
-                    plan_need(&m->plan, s, s->need, true);
-                }
-            }
-            slice = bitset_next(&m->plan.ready, slice + 1);
-        }
-        m->stats.short_of_voters = short_now;
+        master_look_for_voters(m);
         m->filled_round = UINT64_MAX; /* stragglers: look at every worker with room */
     }
 }
 
-enum pn_status master_step(struct master *m, const struct master_event *ev,
-                           struct master_actions *out, struct pn_err *err)
+/* What a broken step wanted written is not whole; what it promised waits for ever. */
+static void end_broken(struct master *m)
 {
-    enum pn_status status = PN_OK;
-    m->out = out;
-    m->now_ms = ev->now_ms;
-    m->now_wall_ms = ev->now_wall_ms;
-    out->count = 0;
-    out->record_count = 0;
-    out->frames.len = 0;
+    m->out->record_count = 0;
+    struct master_action *x = m->broken_told ? NULL : master_act(m, MASTER_TELL_BROKEN);
+    if (x != NULL) {
+        x->reason = m->broken;
+        m->broken_told = true;
+    }
+}
 
+static enum pn_status apply(struct master *m, const struct master_event *ev, struct pn_err *err)
+{
     switch (ev->kind) {
     case MASTER_START:
         on_start(m);
         break;
     case MASTER_FRAME:
-        status = master_on_frame(m, ev, err);
-        break;
+        return master_on_frame(m, ev, err);
     case MASTER_LINK_DOWN:
         master_on_link_down(m, ev->link);
         break;
@@ -233,7 +230,29 @@ enum pn_status master_step(struct master *m, const struct master_event *ev,
         on_tick(m);
         break;
     }
-    master_fill(m);
+    return PN_OK;
+}
+
+enum pn_status master_step(struct master *m, const struct master_event *ev,
+                           struct master_actions *out, struct pn_err *err)
+{
+    enum pn_status status = PN_OK;
+    m->out = out;
+    m->now_ms = ev->now_ms;
+    m->now_wall_ms = ev->now_wall_ms;
+    out->count = 0;
+    out->record_count = 0;
+    out->frames.len = 0;
+
+    if (m->broken == NULL) { /* else nothing is answered: workers keep what they hold */
+        status = apply(m, ev, err);
+    }
+    if (m->broken == NULL) {
+        master_fill(m);
+    }
+    if (m->broken != NULL) {
+        end_broken(m);
+    }
     out->seq = out->record_count > 0 ? ++m->seq : 0;
     m->out = NULL;
     return status;
@@ -241,7 +260,10 @@ enum pn_status master_step(struct master *m, const struct master_event *ev,
 
 uint64_t master_deadline_ms(const struct master *m)
 {
-    if (!m->started || m->broken || m->stats.state != JOB_RUNNING) {
+    if (m->broken != NULL) {
+        return m->broken_told ? UINT64_MAX : m->now_ms + MASTER_TICK_MS;
+    }
+    if (!m->started || m->stats.state != JOB_RUNNING) {
         return UINT64_MAX;
     }
     uint64_t due = plan_deadline_ms(&m->plan);
@@ -272,15 +294,14 @@ uint32_t master_demand(const struct master *m)
     if (m->stats.state != JOB_RUNNING || m->ending != 0 || m->broken) {
         return 0;
     }
-    uint64_t wanted = m->plan.ready.member_count;
-    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
-        if (w->link != 0 && !w->own) {
-            wanted += w->plan.outstanding < w->slots ? w->plan.outstanding : w->slots;
-        }
+    /* Every step fills who is here: what is ready now, they are too busy for, or must not take. */
+    uint64_t missing = m->plan.ready.member_count;
+    uint32_t hired = master_hired_slots(m);
+    uint64_t most = UINT32_MAX;
+    if (m->config.slots_max > 0) {
+        most = m->config.slots_max > hired ? m->config.slots_max - hired : 0;
     }
-    uint64_t most = m->config.slots_max > 0 ? m->config.slots_max : UINT32_MAX;
-    wanted = wanted < most ? wanted : most;
-    return wanted > m->roster.slot_count ? (uint32_t)(wanted - m->roster.slot_count) : 0;
+    return (uint32_t)(missing < most ? missing : most);
 }
 
 const struct open_slice *master_open_slice(const struct master *m, uint64_t slice)

@@ -86,14 +86,14 @@ struct master_event {
 };
 
 enum master_action_kind {
-    MASTER_DO_SEND,     /* link: the frame at master_action_frame */
-    MASTER_DO_CLOSE,    /* link, reason */
-    MASTER_DO_PULL,     /* link, slice, attempt, files: then MASTER_PULLED */
-    MASTER_DO_JUDGE,    /* slice, attempt: then MASTER_JUDGED */
-    MASTER_DO_RELEASE,  /* slice, attempt: pulled outputs that did not become final may go */
-    MASTER_TELL_FINAL,  /* slice: it is final and durable */
-    MASTER_TELL_LIE,    /* peer, slice, reason: a worker was proven wrong; durable */
-    MASTER_TELL_ENDED,  /* state: the run is over; durable */
+    MASTER_DO_SEND,    /* link: the frame at master_action_frame */
+    MASTER_DO_CLOSE,   /* link, reason */
+    MASTER_DO_PULL,    /* link, slice, attempt, files: then MASTER_PULLED */
+    MASTER_DO_JUDGE,   /* slice, attempt: then MASTER_JUDGED */
+    MASTER_DO_RELEASE, /* slice, attempt: pulled outputs that did not become final may go */
+    MASTER_TELL_FINAL, /* slice: it is final and durable */
+    MASTER_TELL_LIE,   /* peer, slice, reason: a worker was proven wrong; durable */
+    MASTER_TELL_ENDED, /* state: the run is over; durable. Again at MASTER_START if it was before */
     MASTER_TELL_BROKEN, /* reason: the ledger has failed; the run has stopped */
 };
 

@@ -43,7 +43,8 @@ struct master {
     enum job_state ending;     /* decided, its record on the way; 0: not so */
     uint64_t ending_seq;
     bool started;
-    bool broken; /* the ledger failed */
+    const char *broken; /* why nothing is done any more; NULL: all is well */
+    bool broken_told;
     uint64_t now_ms;
     uint64_t now_wall_ms;
     uint64_t timeout_at_ms; /* UINT64_MAX: never */
@@ -52,6 +53,7 @@ struct master {
     uint64_t committed_seq;
     uint64_t filled_round;
     uint64_t answer_slice; /* BITSET_NONE: none */
+    uint64_t closed_below; /* all slices below it are closed */
     /* Queues in the order of their seq. */
     struct master_ack *acks;
     size_t ack_count, ack_cap;
@@ -84,6 +86,12 @@ void master_on_link_down(struct master *m, uint32_t link);
 void master_fill(struct master *m); /* gives out what is ready to whoever has room */
 void master_fill_worker(struct master *m, struct worker_entry *w);
 void master_tell_ended(struct master *m, struct worker_entry *w);
+/* Open slices that wait for voters who are not there: the master votes itself. */
+void master_look_for_voters(struct master *m);
+/* The worker cannot run the slice: back-off for both. Frees the attempt. */
+void master_gave_up(struct master *m, struct worker_entry *w, struct attempt *a);
+bool master_is_ours(const struct master *m, const struct digest *job, const struct run *run);
+uint32_t master_hired_slots(const struct master *m);
 
 /* master_vote.c */
 enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
@@ -91,6 +99,8 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
 void master_on_pulled(struct master *m, const struct master_event *ev);
 void master_on_judged(struct master *m, const struct master_event *ev);
 void master_decide(struct master *m, struct open_slice *s);
+void master_no_more_voters(struct master *m, struct open_slice *s);
+void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt);
 void master_give_up_slice(struct master *m, struct open_slice *s);
 void master_sealed(struct master *m, const struct master_sealing *sealing);
 void master_strike(struct master *m, struct worker_entry *w);

@@ -40,21 +40,14 @@ bool master_grow(void **list, size_t count, size_t *cap, size_t item_bytes)
 
 void master_break(struct master *m, const char *reason)
 {
-    if (m->broken) {
-        return;
-    }
-    m->broken = true; /* first: the action below may fail for want of memory too */
-    struct master_action *x = master_act(m, MASTER_TELL_BROKEN);
-    if (x != NULL) {
-        x->reason = reason;
-    }
+    m->broken = m->broken != NULL ? m->broken : reason; /* told at the end of the step */
 }
 
 struct master_action *master_act(struct master *m, enum master_action_kind kind)
 {
     struct master_actions *a = m->out;
     if (!master_grow((void **)&a->list, a->count, &a->cap, sizeof *a->list)) {
-        m->broken = true;
+        master_break(m, "out of memory");
         return NULL;
     }
     struct master_action *x = &a->list[a->count++];

@@ -53,15 +53,15 @@ static void replay_final(struct master *m, const struct record_final *f)
         if (f->slice < m->answer_slice) {
             m->answer_slice = f->slice;
         }
-        if (m->config.stop == STOP_LOWEST && m->answer_slice < m->plan.limit) {
-            m->plan.limit = m->answer_slice;
+        if (m->config.stop == STOP_LOWEST) {
+            plan_set_limit(&m->plan, m->answer_slice);
         }
     }
 }
 
 static enum pn_status replay_lie(struct master *m, const struct record_lie *l)
 {
-    struct worker_entry *w = roster_know(&m->roster, &l->worker, 0, false);
+    struct worker_entry *w = roster_know(&m->roster, &l->worker, 0, false); /* never our own */
     if (w == NULL) {
         return PN_E_NO_MEMORY;
     }

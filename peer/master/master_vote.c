@@ -80,7 +80,7 @@ static enum pn_status check_origin(const struct master *m, const struct worker_e
                        m->config.slice_count);
     }
 #ifndef PREON_DEFECT_OLD_VOTE
-    if (!digest_equal(&v->what.job, &m->config.job) || !run_equal(&v->what.run, &m->config.run)) {
+    if (!master_is_ours(m, &v->what.job, &v->what.run)) {
         return pn_fail(err, PN_E_MISMATCH, "vote: of another run");
     }
     if (!plan_issued(&m->plan, &w->plan, v->what.slice, v->what.attempt)) {
@@ -92,6 +92,27 @@ static enum pn_status check_origin(const struct master *m, const struct worker_e
     bool good = m->config.check_vote != NULL ? m->config.check_vote(&w->key, &claim, &v->signature)
                                              : claim_vote_check(&w->key, &claim, &v->signature);
     return good ? PN_OK : pn_fail(err, PN_E_MISMATCH, "vote: wrong signature");
+}
+
+static void record_outputs(struct master *m, const struct work_vote *v)
+{
+    const uint8_t *at = v->bytes.ptr;
+    for (uint8_t i = 0; v->has_bytes && i < v->output_count; i++) {
+        const struct work_output *o = &v->outputs[i];
+        struct record *r = master_record(m, RECORD_OUTPUT);
+        if (r == NULL) {
+            return;
+        }
+        r->output = (struct record_output){
+            .slice = v->what.slice,
+            .attempt = v->what.attempt,
+            .index = o->index,
+            .size = o->size,
+            .root = o->root,
+            .bytes = {at, (size_t)o->size},
+        };
+        at = o->size > 0 ? at + o->size : at;
+    }
 }
 
 static void record_vote(struct master *m, const struct worker_entry *w, const struct work_vote *v)
@@ -117,23 +138,7 @@ static void record_vote(struct master *m, const struct worker_entry *w, const st
         .stderr_tail = v->stderr_tail,
         .at_wall_ms = m->now_wall_ms,
     };
-    const uint8_t *at = v->bytes.ptr;
-    for (uint8_t i = 0; v->has_bytes && i < v->output_count; i++) {
-        const struct work_output *o = &v->outputs[i];
-        r = master_record(m, RECORD_OUTPUT);
-        if (r == NULL) {
-            return;
-        }
-        r->output = (struct record_output){
-            .slice = v->what.slice,
-            .attempt = v->what.attempt,
-            .index = o->index,
-            .size = o->size,
-            .root = o->root,
-            .bytes = {at, (size_t)o->size},
-        };
-        at = o->size > 0 ? at + o->size : at;
-    }
+    record_outputs(m, v);
 }
 
 static bool copy_files(struct ballot *b, const struct work_vote *v)
@@ -151,7 +156,10 @@ static bool copy_files(struct ballot *b, const struct work_vote *v)
     return true;
 }
 
-/* The same vote again: the answer was lost, or the master had forgotten where the outputs are. */
+/*
+ * The same vote again: the answer was lost, or the link over which its outputs were to come, or
+ * the master had forgotten where they are, or asked for them to be made once more.
+ */
 static void on_vote_again(struct master *m, struct worker_entry *w, uint32_t request,
                           struct open_slice *s, struct ballot *b, const struct work_vote *v)
 {
@@ -159,16 +167,19 @@ static void on_vote_again(struct master *m, struct worker_entry *w, uint32_t req
         answer_now(m, w, request, WORK_DROP); /* an identity has one vote, and it has given it */
         return;
     }
-    answer_when_durable(m, w, request, m->seq);
-    if (b->copy == COPY_LOST && v->output_count > 0 && !v->has_bytes) {
-        free(b->files);
-        b->files = NULL;
-        b->file_count = 0;
-        if (!copy_files(b, v)) {
-            b->copy = COPY_LOST;
-        }
-        master_decide(m, s);
+    if (b->copy == COPY_HERE || b->copy == COPY_PULLING || s->final_queued) {
+        answer_when_durable(m, w, request, m->seq);
+        return;
     }
+    free(b->files);
+    b->files = NULL;
+    b->file_count = 0;
+    if (!copy_files(b, v)) {
+        b->copy = COPY_LOST;
+    }
+    record_outputs(m, v);
+    answer_when_durable(m, w, request, v->has_bytes ? master_step_seq(m) : m->seq);
+    master_decide(m, s);
 }
 
 static struct ballot *ballot_of(const struct open_slice *s, const struct worker_entry *w)
@@ -181,32 +192,18 @@ static struct ballot *ballot_of(const struct open_slice *s, const struct worker_
     return NULL;
 }
 
-enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
-                              const struct work_vote *v, struct pn_err *err)
+static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t request,
+                            struct open_slice *s, const struct work_vote *v, struct pn_err *err)
 {
-    enum pn_status status = check_origin(m, w, v, err);
-    if (status == PN_OK) {
-        status = check_outputs(m, v, err);
-    }
-    if (status != PN_OK) {
-        return status;
-    }
-    struct attempt *a = plan_find(&m->plan, &w->plan, v->what.slice, v->what.attempt);
-    bool over = m->ending != 0 || m->stats.state != JOB_RUNNING || m->broken || w->liar;
-    if (over || bitset_has(&m->plan.closed, v->what.slice)) {
-        answer_now(m, w, request, WORK_DROP);
-        return PN_OK;
-    }
-    struct open_slice *s = plan_open(&m->plan, v->what.slice);
-    if (s == NULL) {
-        return pn_fail(err, PN_E_NO_MEMORY, "vote: out of memory");
-    }
     struct ballot *earlier = ballot_of(s, w);
 #ifdef PREON_DEFECT_IDENTITY_TWICE
     earlier = tally_find(&s->tally, v->what.attempt);
 #endif
-    if (a != NULL) {
-        plan_ended(&m->plan, a, v->wall_ms);
+    /* A claim that nobody can back any more gives way to what the same worker found instead. */
+    if (earlier != NULL && earlier->attempt == v->what.attempt && earlier->copy == COPY_LOST &&
+        !digest_equal(&earlier->outputs, &v->outputs_hash) && !s->provisional && !s->final_queued) {
+        tally_remove(&s->tally, earlier);
+        earlier = NULL;
     }
     if (earlier != NULL) {
         on_vote_again(m, w, request, s, earlier, v);
@@ -225,15 +222,58 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
         .code = v->code,
         .own = w->own,
     };
-    if (!copy_files(&b, v) || tally_add_take(&s->tally, &b) != PN_OK) {
+    enum pn_status status = copy_files(&b, v) ? tally_add_take(&s->tally, &b) : PN_E_NO_MEMORY;
+    if (status != PN_OK) {
         free(b.files);
-        answer_now(m, w, request, WORK_DROP); /* tally full: enough has been heard on this slice */
+    }
+    if (status == PN_E_NO_MEMORY) {
+        return pn_fail(err, status, "vote: out of memory");
+    }
+    if (status == PN_E_FULL) { /* so many were heard and no group is large enough */
+        answer_now(m, w, request, WORK_DROP);
+        master_no_more_voters(m, s);
         return PN_OK;
     }
+    w->gave_up_in_row = 0;
     record_vote(m, w, v);
     answer_when_durable(m, w, request, master_step_seq(m));
     master_decide(m, s);
     return PN_OK;
+}
+
+enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
+                              const struct work_vote *v, struct pn_err *err)
+{
+    enum pn_status status = check_origin(m, w, v, err);
+    if (status == PN_OK) {
+        status = check_outputs(m, v, err);
+    }
+    if (status != PN_OK) {
+        return status;
+    }
+    bool over = m->ending != 0 || m->stats.state != JOB_RUNNING || w->liar;
+    if (over || bitset_has(&m->plan.closed, v->what.slice)) {
+        answer_now(m, w, request, WORK_DROP);
+        return PN_OK;
+    }
+    struct attempt *a = plan_find(&m->plan, &w->plan, v->what.slice, v->what.attempt);
+    if (outcome_machine_fault((struct outcome){(uint8_t)v->class, v->code}) && !w->own) {
+        answer_now(m, w, request, WORK_DROP); /* says something of the machine, not of the slice */
+        if (a != NULL) {
+            master_gave_up(m, w, a);
+        }
+        return PN_OK;
+    }
+    struct open_slice *s = plan_open(&m->plan, v->what.slice);
+    if (s == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "vote: out of memory");
+    }
+    if (a != NULL) {
+        plan_voted(&m->plan, a, v->wall_ms);
+    }
+    status = weigh(m, w, request, s, v, err);
+    plan_need(&m->plan, s, s->need, s->own_wanted);
+    return status;
 }
 
 /* --- deciding --------------------------------------------------------------------------------- */
@@ -273,6 +313,16 @@ static void seal(struct master *m, struct open_slice *s, const struct ballot *b,
     plan_need(&m->plan, s, 0, false);
 }
 
+/* Other workers do not help: the master's own run does, or nothing. */
+void master_no_more_voters(struct master *m, struct open_slice *s)
+{
+    if (m->config.own_can_run) {
+        plan_need(&m->plan, s, s->need > 0 ? s->need : 1, true);
+    } else {
+        master_give_up_slice(m, s);
+    }
+}
+
 void master_give_up_slice(struct master *m, struct open_slice *s)
 {
     if (!s->final_queued) {
@@ -301,6 +351,7 @@ static void convict(struct master *m, uint32_t worker, const struct open_slice *
         (struct master_pending_lie){master_step_seq(m), w->plan.peer, s->slice};
     w->liar = true;
     master_tell_ended(m, w);
+    plan_worker_lost(&m->plan, &w->plan); /* what it has in hand goes to others at once */
 }
 
 /* A different outcome is a lie only where the machine has no say in it. */
@@ -353,8 +404,9 @@ static void settle(struct master *m, struct open_slice *s, const struct tally_de
 {
     int source = source_of(m, &s->tally, d->index);
     if (source < 0) {
-        s->provisional = false;
-        plan_need(&m->plan, s, 1, false); /* nobody has the bytes any more: another run */
+        s->bytes_wanted = true; /* nobody has them any more: another run */
+        plan_need(&m->plan, s, 1, false);
+        plan_reconsider(&m->plan, s);
         return;
     }
     struct ballot *b = &s->tally.ballots[source];
@@ -384,30 +436,27 @@ static void settle(struct master *m, struct open_slice *s, const struct tally_de
     }
 }
 
+/* Votes that agree; where the master cannot run the slice itself, a quorum settles disputes too. */
+static bool agreed(const struct master *m, const struct open_slice *s, struct tally_decision *d)
+{
+    tally_decide(&s->tally, &m->config.rule, d);
+    return d->verdict == TALLY_AGREED ||
+           (d->verdict == TALLY_DISPUTED && !m->config.own_can_run && d->missing == 0);
+}
+
 void master_decide(struct master *m, struct open_slice *s)
 {
     if (s->provisional || s->final_queued || m->broken) {
         return;
     }
     struct tally_decision d;
-    tally_decide(&s->tally, &m->config.rule, &d);
-    switch (d.verdict) {
-    case TALLY_OPEN:
-        plan_need(&m->plan, s, d.missing, false);
-        break;
-    case TALLY_DISPUTED:
-        if (m->config.own_can_run) {
-            plan_need(&m->plan, s, d.missing, true);
-        } else if (d.missing > 0) {
-            plan_need(&m->plan, s, d.missing, false);
-        } else {
-            settle(m, s, &d);
-        }
-        break;
-    case TALLY_AGREED:
+    s->bytes_wanted = false;
+    if (agreed(m, s, &d)) {
         settle(m, s, &d);
-        break;
+        return;
     }
+    bool disputed = d.verdict == TALLY_DISPUTED && m->config.own_can_run;
+    plan_need(&m->plan, s, d.missing > 0 ? d.missing : 1, disputed);
 }
 
 /* --- what comes back from the shell ----------------------------------------------------------- */
@@ -418,7 +467,7 @@ static bool locate(const struct master *m, const struct master_event *ev, struct
 {
     *s = plan_slice(&m->plan, ev->slice);
     *b = *s != NULL ? tally_find(&(*s)->tally, ev->attempt) : NULL;
-    return *b != NULL && !(*s)->final_queued && m->ending == 0 && !m->broken;
+    return *b != NULL && !(*s)->final_queued && m->ending == 0;
 }
 
 void master_on_pulled(struct master *m, const struct master_event *ev)
@@ -426,12 +475,21 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
     struct open_slice *s;
     struct ballot *b;
     if (!locate(m, ev, &s, &b)) {
+        if (ev->status == PN_OK) {
+            master_let_go_copy(m, ev->slice, ev->attempt);
+        }
         return;
     }
     s->provisional = false;
     if (ev->status != PN_OK) {
         b->copy = COPY_LOST;
+        if (m->roster.by_index[b->worker]->link != 0) { /* it is there and has not got them */
+            plan_back_off(&m->plan, s, m->now_ms);
+        }
         master_decide(m, s);
+        if (s->bytes_wanted && s->give_ups >= PLAN_GIVE_UPS_MAX) {
+            master_no_more_voters(m, s);
+        }
         return;
     }
     b->copy = COPY_HERE;
@@ -461,10 +519,13 @@ void master_on_judged(struct master *m, const struct master_event *ev)
     }
     s->provisional = false;
     struct tally_decision d;
-    tally_decide(&s->tally, &m->config.rule, &d);
     if (ev->truthful) {
-        seal_agreed(m, s, (uint8_t)(b - s->tally.ballots),
-                    d.verdict == TALLY_AGREED ? d.basis : BASIS_PROOF, ev->answer);
+        /* Votes may have been struck since: then it is judged again when enough agree. */
+        if (agreed(m, s, &d) && ballots_agree(b, &s->tally.ballots[d.index])) {
+            seal_agreed(m, s, (uint8_t)(b - s->tally.ballots), d.basis, ev->answer);
+        } else {
+            master_decide(m, s);
+        }
     } else if (b->own) {
         master_give_up_slice(m, s); /* our own run: a defect of the program, not a lie */
     } else {
@@ -482,11 +543,33 @@ void master_strike(struct master *m, struct worker_entry *w)
         if (!s->final_queued && tally_strike(&s->tally, w->plan.index)) {
             s->provisional = false;
             master_decide(m, s);
+            plan_reconsider(&m->plan, s);
         }
     }
 }
 
 /* --- final and durable ------------------------------------------------------------------------ */
+
+void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt)
+{
+    struct master_action *x = master_act(m, MASTER_DO_RELEASE);
+    if (x != NULL) {
+        x->slice = slice;
+        x->attempt = attempt;
+    }
+}
+
+static void call_off(struct master *m, struct open_slice *s)
+{
+    while (s->attempts != NULL) {
+        struct attempt *a = s->attempts;
+        const struct worker_entry *w = m->roster.by_index[a->by->index];
+        if (w->link != 0) {
+            master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, a->id, 0);
+        }
+        plan_ended(&m->plan, a);
+    }
+}
 
 static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt)
 {
@@ -501,36 +584,20 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
             master_send_attempt(m, w->link, FRAME_RELEASE, s->slice, b->attempt, 0);
         }
         if (b->attempt != kept_attempt && b->copy == COPY_HERE && b->file_count > 0) {
-            struct master_action *x = master_act(m, MASTER_DO_RELEASE);
-            if (x != NULL) {
-                x->slice = s->slice;
-                x->attempt = b->attempt;
-            }
+            master_let_go_copy(m, s->slice, b->attempt);
         }
     }
-    while (s->attempts != NULL) {
-        struct attempt *a = s->attempts;
-        const struct worker_entry *w = m->roster.by_index[a->by->index];
-        if (w->link != 0) {
-            master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, a->id, 0);
-        }
-        plan_ended(&m->plan, a, 0);
-    }
+    call_off(m, s);
 }
 
 /* Nothing above the lowest answer matters any more. */
 static void limit_to(struct master *m, uint64_t answer)
 {
-    m->plan.limit = answer < m->plan.limit ? answer : m->plan.limit;
+    plan_set_limit(&m->plan, answer);
     size_t place = 0;
     for (struct open_slice *s; (s = table_next(&m->plan.open, &place)) != NULL;) {
-        while (s->slice > answer && s->attempts != NULL) {
-            struct attempt *a = s->attempts;
-            const struct worker_entry *w = m->roster.by_index[a->by->index];
-            if (w->link != 0) {
-                master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, a->id, 0);
-            }
-            plan_ended(&m->plan, a, 0);
+        if (s->slice > answer) {
+            call_off(m, s);
         }
     }
 }

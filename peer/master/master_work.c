@@ -1,9 +1,20 @@
 #include "peer/master/master_internal.h"
 
+enum {
+    SHORT_LOOKED_AT = 256, /* ready slices per tick */
+    REST_MIN_MS = 1000,    /* after giving a slice up; doubles while nothing succeeds */
+    REST_MAX_MS = 5 * 60 * 1000,
+};
+
 static bool takes_work(const struct master *m, const struct worker_entry *w)
 {
-    return w->link != 0 && w->enlisted && !w->liar && m->stats.state == JOB_RUNNING &&
-           m->ending == 0 && !m->broken && m->started;
+    return w->link != 0 && w->enlisted && !w->liar && m->now_ms >= w->rest_until_ms &&
+           m->stats.state == JOB_RUNNING && m->ending == 0 && !m->broken && m->started;
+}
+
+bool master_is_ours(const struct master *m, const struct digest *job, const struct run *run)
+{
+    return digest_equal(job, &m->config.job) && run_equal(run, &m->config.run);
 }
 
 void master_tell_ended(struct master *m, struct worker_entry *w)
@@ -56,8 +67,9 @@ void master_fill_worker(struct master *m, struct worker_entry *w)
             assign(m, w, a);
         }
     }
+    /* Attempts past their lease count: who takes and never answers is not fed for ever. */
     uint32_t wanted = wanted_outstanding(w);
-    while (w->plan.outstanding < wanted) {
+    while (w->plan.outstanding + w->plan.late_count < wanted) {
         struct attempt *a = plan_take(&m->plan, &w->plan, m->now_ms);
         if (a == NULL && w->plan.outstanding < w->slots) {
             a = plan_take_straggler(&m->plan, &w->plan, m->now_ms);
@@ -71,14 +83,47 @@ void master_fill_worker(struct master *m, struct worker_entry *w)
 
 void master_fill(struct master *m)
 {
-    bool own_waits = m->plan.own.member_count > 0;
-    if (m->filled_round == m->plan.round && !own_waits) {
+    if (m->roster.own != NULL && m->plan.own.member_count > 0) {
+        master_fill_worker(m, m->roster.own);
+    }
+    if (m->filled_round == m->plan.round) {
         return; /* nothing became ready since everybody was asked; steps fill their own worker */
     }
+    m->filled_round = m->plan.round;
     for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
         master_fill_worker(m, w);
     }
-    m->filled_round = m->plan.round;
+}
+
+/* True when somebody who is here could still take the slice, now or when it has room. */
+static bool somebody_suits(const struct master *m, const struct open_slice *s)
+{
+    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        if (takes_work(m, w) && w->slots > 0 && plan_suits(s, &w->plan)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void master_look_for_voters(struct master *m)
+{
+    bool short_now = false;
+    uint64_t slice = bitset_next(&m->plan.ready, 0);
+    for (int looked = 0; slice != BITSET_NONE && looked < SHORT_LOOKED_AT; looked++) {
+        struct open_slice *s = plan_slice(&m->plan, slice);
+        slice = bitset_next(&m->plan.ready, slice + 1);
+        if (s == NULL || somebody_suits(m, s)) {
+            continue;
+        }
+        short_now = true;
+        if (s->short_since_ms == 0) {
+            s->short_since_ms = m->now_ms;
+        } else if (m->now_ms - s->short_since_ms >= MASTER_SHORT_MS && m->config.own_can_run) {
+            plan_need(&m->plan, s, s->need, true);
+        }
+    }
+    m->stats.short_of_voters = short_now;
 }
 
 /* --- joining ---------------------------------------------------------------------------------- */
@@ -97,12 +142,18 @@ static enum pn_status on_join(struct master *m, const struct master_event *ev, s
     return PN_OK;
 }
 
+/* Our own slots are not hired. */
+uint32_t master_hired_slots(const struct master *m)
+{
+    return m->roster.slot_count - (m->roster.own != NULL ? m->roster.own->slots : 0);
+}
+
 static uint16_t grantable(const struct master *m, const struct worker_entry *w, uint16_t slots)
 {
     if (w->own || m->config.slots_max == 0) {
         return slots;
     }
-    uint32_t others = m->roster.slot_count - w->slots;
+    uint32_t others = master_hired_slots(m) - w->slots;
     uint32_t left = m->config.slots_max > others ? m->config.slots_max - others : 0;
     return slots < left ? slots : (uint16_t)left;
 }
@@ -115,7 +166,7 @@ static void take_up_held(struct master *m, struct worker_entry *w, const struct 
 {
     for (uint16_t i = 0; i < e->held_count; i++) {
         const struct work_held *h = &e->held[i];
-        if (!plan_issued(&m->plan, &w->plan, h->slice, h->attempt) ||
+        if (!plan_issued(&m->plan, &w->plan, h->slice, h->attempt) || h->slice >= m->plan.limit ||
             bitset_has(&m->plan.closed, h->slice)) {
             master_send_attempt(m, w->link, FRAME_CANCEL, h->slice, h->attempt, 0);
             continue;
@@ -131,7 +182,7 @@ static void take_up_held(struct master *m, struct worker_entry *w, const struct 
     for (struct attempt *a = w->plan.attempts; a != NULL;) {
         struct attempt *next = a->next_of_worker;
         if (a->late) {
-            plan_ended(&m->plan, a, 0);
+            plan_ended(&m->plan, a);
         }
         a = next;
     }
@@ -149,10 +200,19 @@ static enum pn_status on_enlist(struct master *m, const struct master_event *ev,
     if (!digest_equal(&id, &ev->peer)) {
         return pn_fail(err, PN_E_MISMATCH, "enlist: the key is not the link's");
     }
+    if (!master_is_ours(m, &e->job, &e->run)) {
+        return pn_fail(err, PN_E_MISMATCH, "enlist: for another run");
+    }
     struct worker_entry *w = roster_know(&m->roster, &ev->peer, ev->prefix, ev->own);
+    if (w != NULL && w->link != 0 && w->link != ev->link) {
+        /* It came back before we noticed that it had gone: what it had is late, as if we had. */
+        master_close_link(m, w->link, "the worker has a newer link");
+        master_on_link_down(m, w->link);
+    }
     if (w == NULL || roster_connect(&m->roster, w, ev->link) != PN_OK) {
         return pn_fail(err, PN_E_FULL, "enlist: no room for another worker");
     }
+    w->key = e->key; /* also of who comes too late: its votes are answered */
     size_t at;
     struct buffer *frames = master_frame_begin(m, &at);
     master_frame_end(m, ev->link, at, work_write_enlist_answer(ev->frame->request, frames));
@@ -161,7 +221,6 @@ static enum pn_status on_enlist(struct master *m, const struct master_event *ev,
         return PN_OK;
     }
     bool fresh = !w->enlisted;
-    w->key = e->key;
     w->enlisted = true;
     roster_set_slots(&m->roster, w, grantable(m, w, e->slots));
     if (fresh) {
@@ -194,8 +253,8 @@ static enum pn_status on_report(struct master *m, struct worker_entry *w, const 
         return status;
     }
     struct attempt *a = plan_find(&m->plan, &w->plan, p.what.slice, p.what.attempt);
-    if (a == NULL) {
-        return PN_OK; /* decided meanwhile */
+    if (a == NULL || !master_is_ours(m, &p.what.job, &p.what.run)) {
+        return PN_OK; /* decided meanwhile, or of another time */
     }
     uint64_t remaining_ms = 0;
     if (p.done > 0 && a->started_ms > 0) {
@@ -208,6 +267,27 @@ static enum pn_status on_report(struct master *m, struct worker_entry *w, const 
     return PN_OK;
 }
 
+void master_gave_up(struct master *m, struct worker_entry *w, struct attempt *a)
+{
+    struct open_slice *s = a->of;
+    w->given_up++;
+    if (!w->own) {
+        w->rest_until_ms =
+            m->now_ms + REST_MIN_MS +
+            random_backoff(&m->plan.random, REST_MIN_MS, w->gave_up_in_row, REST_MAX_MS);
+        w->gave_up_in_row = w->gave_up_in_row < UINT8_MAX ? w->gave_up_in_row + 1 : UINT8_MAX;
+    }
+    plan_gave_up(&m->plan, a, m->now_ms);
+    if (s->provisional || s->final_queued) {
+        return; /* others' votes have decided already */
+    }
+    if (w->own && s->own_wanted) {
+        master_give_up_slice(m, s); /* not even the master could run it */
+    } else if (s->give_ups >= PLAN_GIVE_UPS_MAX) {
+        master_no_more_voters(m, s);
+    }
+}
+
 static enum pn_status on_give_up(struct master *m, struct worker_entry *w,
                                  const struct frame *frame, struct pn_err *err)
 {
@@ -217,25 +297,15 @@ static enum pn_status on_give_up(struct master *m, struct worker_entry *w,
         return status;
     }
     struct attempt *a = plan_find(&m->plan, &w->plan, g.what.slice, g.what.attempt);
-    if (a == NULL) {
+    if (a == NULL || !master_is_ours(m, &g.what.job, &g.what.run)) {
         return PN_OK;
     }
     if (g.reason == WORK_LEAVING) {
-        plan_ended(&m->plan, a, 0); /* nobody's fault: to the next, at once */
+        roster_set_slots(&m->roster, w, 0); /* until it enlists again */
+        plan_ended(&m->plan, a);            /* nobody's fault: to the next, at once */
         return PN_OK;
     }
-    struct open_slice *s = a->of;
-    w->given_up++;
-    plan_gave_up(&m->plan, a, m->now_ms);
-    if (w->own && s->own_wanted) {
-        master_give_up_slice(m, s); /* not even the master could run it */
-    } else if (s->give_ups >= PLAN_GIVE_UPS_MAX) {
-        if (m->config.own_can_run && !w->own) {
-            plan_need(&m->plan, s, s->need, true);
-        } else {
-            master_give_up_slice(m, s);
-        }
-    }
+    master_gave_up(m, w, a);
     return PN_OK;
 }
 

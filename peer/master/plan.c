@@ -78,17 +78,18 @@ struct open_slice *plan_open(struct plan *p, uint64_t slice)
         free(s);
         return NULL;
     }
+    p->touched = slice >= p->touched ? slice + 1 : p->touched;
     return s;
 }
 
 /* Makes the bitsets say what the slice's counts say. */
 static void refresh(struct plan *p, struct open_slice *s)
 {
-    bool settled = s->provisional || s->final_queued;
-    bool ready = !settled && !s->own_wanted && s->live < s->need && s->retry.place == 0;
+    bool over = s->provisional || s->final_queued || s->slice >= p->limit;
+    bool ready = !over && !s->own_wanted && s->live < s->need && s->retry.place == 0;
     bool own_running = false;
     for (const struct attempt *a = s->attempts; a != NULL; a = a->next_of_slice) {
-        own_running = own_running || (a->by->own && !a->late);
+        own_running = own_running || a->by->own;
     }
     if (ready && !bitset_has(&p->ready, s->slice)) {
         bitset_add(&p->ready, s->slice);
@@ -96,19 +97,30 @@ static void refresh(struct plan *p, struct open_slice *s)
     } else if (!ready) {
         bitset_remove(&p->ready, s->slice);
     }
-    if (!settled && s->own_wanted && !own_running) {
+    if (!over && s->own_wanted && !own_running) {
         bitset_add(&p->own, s->slice);
     } else {
         bitset_remove(&p->own, s->slice);
     }
 }
 
-/* An identity works on a slice once, and never where it has voted or could not run it. */
-static bool suits(const struct open_slice *s, const struct plan_worker *w)
+/* As refresh, and workers who have looked at the slice before look again. */
+void plan_reconsider(struct plan *p, struct open_slice *s)
+{
+    refresh(p, s);
+    p->round += bitset_has(&p->ready, s->slice);
+}
+
+/*
+ * An identity works on a slice once, a network has one vote, and who could not run it is not asked
+ * again. Where only the bytes are wanted, votes do not matter: but for those who have the bytes.
+ */
+bool plan_suits(const struct open_slice *s, const struct plan_worker *w)
 {
     for (const struct attempt *a = s->attempts; a != NULL; a = a->next_of_slice) {
-        if (a->by == w && !a->late) {
-            return false;
+        bool neighbour = w->prefix != 0 && a->by->prefix == w->prefix && !a->late;
+        if (a->by == w || (neighbour && !s->bytes_wanted)) {
+            return false; /* late or not: it may still be at it */
         }
     }
     for (uint8_t i = 0; i < s->excluded_count; i++) {
@@ -118,7 +130,9 @@ static bool suits(const struct open_slice *s, const struct plan_worker *w)
     }
     for (uint8_t i = 0; i < s->tally.count; i++) {
         const struct ballot *b = &s->tally.ballots[i];
-        if (b->worker == w->index || (b->prefix != 0 && b->prefix == w->prefix)) {
+        bool same = b->worker == w->index;
+        bool neighbour = b->prefix != 0 && b->prefix == w->prefix;
+        if (s->bytes_wanted ? same && b->copy != COPY_LOST : same || neighbour) {
 #ifdef PREON_DEFECT_IDENTITY_TWICE
             continue;
 #endif
@@ -161,9 +175,15 @@ bool plan_issued(const struct plan *p, const struct plan_worker *w, uint64_t sli
            attempt == attempt_number(p, w, slice, (uint32_t)(attempt >> ATTEMPT_HASH_BITS));
 }
 
+/* How long a slice runs at most, and a minute for all around it. */
+static uint64_t longest_ms(const struct plan *p)
+{
+    return ((uint64_t)p->config.time_limit_s + 60) * 1000;
+}
+
 uint64_t plan_lease_ms(const struct plan *p, const struct plan_worker *w)
 {
-    uint64_t most = ((uint64_t)p->config.time_limit_s + 60) * 1000;
+    uint64_t most = longest_ms(p);
     uint64_t mean = w->mean_ms > 0 ? w->mean_ms : p->mean_ms;
     if (mean == 0) {
         return most < PLAN_LEASE_UNKNOWN_MAX_MS ? most : PLAN_LEASE_UNKNOWN_MAX_MS;
@@ -200,14 +220,22 @@ static struct attempt *begin(struct plan *p, struct open_slice *s, struct plan_w
     return a;
 }
 
+/* A worker that has voted runs a slice again only for lost outputs: then under the same number. */
+static uint64_t number_for(struct plan *p, const struct open_slice *s, const struct plan_worker *w)
+{
+    for (uint8_t i = 0; s->bytes_wanted && i < s->tally.count; i++) {
+        if (s->tally.ballots[i].worker == w->index) {
+            return s->tally.ballots[i].attempt;
+        }
+    }
+    return attempt_number(p, w, s->slice, p->attempt_count++);
+}
+
 static struct attempt *begin_new(struct plan *p, uint64_t slice, struct plan_worker *w,
                                  uint64_t now_ms)
 {
     struct open_slice *s = plan_open(p, slice);
-    if (s == NULL) {
-        return NULL;
-    }
-    return begin(p, s, w, attempt_number(p, w, slice, p->attempt_count++), now_ms);
+    return s == NULL ? NULL : begin(p, s, w, number_for(p, s, w), now_ms);
 }
 
 struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms)
@@ -222,11 +250,11 @@ struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms
             return NULL;
         }
         const struct open_slice *s = plan_slice(p, slice);
-        if (s == NULL && p->open.count >= PLAN_OPEN_MAX) {
+        if (slice >= p->touched && p->open.count >= PLAN_OPEN_MAX) {
             return NULL; /* enough is open: the lower ones first */
         }
         w->cursor = slice + 1;
-        if (s == NULL || suits(s, w)) {
+        if (s == NULL || plan_suits(s, w)) {
             return begin_new(p, slice, w, now_ms);
         }
     }
@@ -252,7 +280,7 @@ struct attempt *plan_take_straggler(struct plan *p, struct plan_worker *w, uint6
         struct open_slice *s = a->of;
         bool settled = s->provisional || s->final_queued || s->own_wanted;
         if (!a->late && !settled && s->live <= s->need && s->slice < p->limit &&
-            now_ms - a->assigned_ms >= patience && suits(s, w)) {
+            now_ms - a->assigned_ms >= patience && plan_suits(s, w)) {
             return begin_new(p, s->slice, w, now_ms);
         }
     }
@@ -282,42 +310,40 @@ void plan_alive(struct plan *p, struct attempt *a, uint64_t now_ms, uint64_t rem
     if (a->started_ms == 0) {
         a->started_ms = now_ms;
     }
+    uint64_t end_ms = a->started_ms + longest_ms(p);
+    if (now_ms >= end_ms) {
+        return; /* the job's own limit would have ended it: it only says that it is alive */
+    }
     if (a->late) {
+        if (heap_add(&p->leases, &a->lease, now_ms) != PN_OK) {
+            return; /* stays late, and may still vote */
+        }
         a->late = false; /* it lives after all: nobody else need begin now */
         a->of->live++;
         a->by->outstanding++;
-        if (heap_add(&p->leases, &a->lease, now_ms) != PN_OK) {
-            return; /* without a lease it never expires, but its link's end still ends it */
-        }
+        a->by->late_count--;
     }
     uint64_t lease = plan_lease_ms(p, a->by);
-    if (a->lease.place > 0) {
-        heap_move(&p->leases, &a->lease,
-                  now_ms + (lease > 2 * remaining_ms ? lease : 2 * remaining_ms));
-    }
+    uint64_t due_ms = now_ms + (lease > 2 * remaining_ms ? lease : 2 * remaining_ms);
+    heap_move(&p->leases, &a->lease, due_ms < end_ms ? due_ms : end_ms);
     refresh(p, a->of);
 }
 
-static void make_late(struct plan *p, struct attempt *a)
+static void lapse(struct plan *p, struct attempt *a)
 {
     heap_remove(&p->leases, &a->lease);
-#ifndef PREON_DEFECT_LEASE_DROPPED
     if (!a->late) {
         a->late = true;
         a->of->live--;
         a->by->outstanding--;
-        refresh(p, a->of);
+        a->by->late_count++;
     }
-#endif
 }
 
 static void forget(struct plan *p, struct attempt *a)
 {
-    make_late(p, a);
-    if (!a->late) { /* only with the planted defect */
-        a->of->live--;
-        a->by->outstanding--;
-    }
+    lapse(p, a);
+    a->by->late_count--;
     struct attempt **link = &a->of->attempts;
     while (*link != a) {
         link = &(*link)->next_of_slice;
@@ -338,14 +364,30 @@ static uint64_t mean_with(uint64_t mean, uint64_t value)
     return mean == 0 ? value : (mean * (MEAN_WEIGHT - 1) + value + MEAN_WEIGHT / 2) / MEAN_WEIGHT;
 }
 
-void plan_ended(struct plan *p, struct attempt *a, uint32_t wall_ms)
+void plan_ended(struct plan *p, struct attempt *a)
 {
     struct open_slice *s = a->of;
-    if (wall_ms > 0) {
-        a->by->mean_ms = mean_with(a->by->mean_ms, wall_ms);
-        p->mean_ms = mean_with(p->mean_ms, wall_ms);
-    }
     forget(p, a);
+    plan_reconsider(p, s);
+}
+
+void plan_voted(struct plan *p, struct attempt *a, uint32_t wall_ms)
+{
+    a->by->mean_ms = mean_with(a->by->mean_ms, wall_ms);
+    p->mean_ms = mean_with(p->mean_ms, wall_ms);
+    forget(p, a);
+}
+
+void plan_back_off(struct plan *p, struct open_slice *s, uint64_t now_ms)
+{
+    if (s->give_ups < UINT8_MAX) {
+        s->give_ups++;
+    }
+    uint64_t wait = PLAN_RETRY_MIN_MS +
+                    random_backoff(&p->random, PLAN_RETRY_MIN_MS, s->give_ups, PLAN_RETRY_MAX_MS);
+    if (s->retry.place == 0) {
+        (void)heap_add(&p->retries, &s->retry, now_ms + wait); /* no memory: again at once */
+    }
     refresh(p, s);
 }
 
@@ -355,22 +397,15 @@ void plan_gave_up(struct plan *p, struct attempt *a, uint64_t now_ms)
     if (s->excluded_count < PLAN_EXCLUDED_MAX) {
         s->excluded[s->excluded_count++] = a->by->index;
     }
-    if (s->give_ups < UINT8_MAX) {
-        s->give_ups++;
-    }
-    uint64_t wait = PLAN_RETRY_MIN_MS +
-                    random_backoff(&p->random, PLAN_RETRY_MIN_MS, s->give_ups, PLAN_RETRY_MAX_MS);
-    if (s->retry.place == 0) {
-        (void)heap_add(&p->retries, &s->retry, now_ms + wait); /* no memory: again at once */
-    }
     forget(p, a);
-    refresh(p, s);
+    plan_back_off(p, s, now_ms);
 }
 
 void plan_worker_lost(struct plan *p, struct plan_worker *w)
 {
     for (struct attempt *a = w->attempts; a != NULL; a = a->next_of_worker) {
-        make_late(p, a);
+        lapse(p, a);
+        plan_reconsider(p, a->of);
     }
 }
 
@@ -379,6 +414,18 @@ void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own)
     s->need = votes;
     s->own_wanted = own;
     refresh(p, s);
+}
+
+void plan_set_limit(struct plan *p, uint64_t limit)
+{
+    uint64_t slice = limit;
+    while (slice < p->limit && (slice = bitset_next(&p->ready, slice)) != BITSET_NONE) {
+        bitset_remove(&p->ready, slice);
+    }
+    for (slice = limit; (slice = bitset_next(&p->own, slice)) != BITSET_NONE;) {
+        bitset_remove(&p->own, slice);
+    }
+    p->limit = limit < p->limit ? limit : p->limit;
 }
 
 void plan_close(struct plan *p, uint64_t slice)
@@ -397,7 +444,13 @@ void plan_close(struct plan *p, uint64_t slice)
 void plan_tick(struct plan *p, uint64_t now_ms)
 {
     for (struct heap_node *n; (n = heap_first(&p->leases)) != NULL && n->due <= now_ms;) {
-        make_late(p, heap_owner(n, struct attempt, lease));
+        struct attempt *a = heap_owner(n, struct attempt, lease);
+#ifdef PREON_DEFECT_LEASE_DROPPED
+        heap_remove(&p->leases, n);
+        continue;
+#endif
+        lapse(p, a);
+        plan_reconsider(p, a->of);
     }
     for (struct heap_node *n; (n = heap_first(&p->retries)) != NULL && n->due <= now_ms;) {
         heap_remove(&p->retries, n);

@@ -40,6 +40,7 @@ struct plan_worker {
     uint32_t prefix;
     bool own;
     uint32_t outstanding; /* attempts that are not late */
+    uint32_t late_count;  /* attempts that are: it may still work on them */
     struct attempt *attempts;
     uint64_t cursor;  /* nothing ready below it suits this worker … */
     uint64_t round;   /* … unless the plan's round has changed since */
@@ -68,6 +69,7 @@ struct open_slice {
     uint8_t give_ups;
     uint8_t excluded_count;
     bool own_wanted;   /* only the master's own run helps */
+    bool bytes_wanted; /* votes agree, but nobody has the outputs: another run, by anybody */
     bool provisional;  /* agreed; its outputs are on their way or being judged */
     bool final_queued; /* its final record is on its way to the disk */
     uint32_t excluded[PLAN_EXCLUDED_MAX];
@@ -90,6 +92,7 @@ struct plan {
     struct bitset own;    /* slices that want the master's own run and have none under way */
     struct bitset closed; /* final */
     uint64_t limit;       /* only slices below it are given out */
+    uint64_t touched;     /* slices from here on were never open */
     uint64_t round;       /* incremented whenever a slice becomes ready again */
     struct table open;    /* slice -> open_slice */
     struct heap leases;
@@ -110,8 +113,9 @@ struct open_slice *plan_open(struct plan *p, uint64_t slice);
 
 /*
  * Chooses the lowest slice that suits the worker and opens an attempt. NULL: nothing suits, or
- * memory is short. plan_take_own takes slices that want the master's own run; plan_take_straggler
- * doubles one that takes far longer than others.
+ * memory is short. Whose outputs are lost gets its old number again, and so its vote. plan_take_own
+ * takes slices that want the master's own run; plan_take_straggler doubles one that takes far
+ * longer than others.
  */
 struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms);
 struct attempt *plan_take_own(struct plan *p, struct plan_worker *w, uint64_t now_ms);
@@ -129,13 +133,25 @@ bool plan_issued(const struct plan *p, const struct plan_worker *w, uint64_t sli
 struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice, uint64_t attempt,
                            uint64_t now_ms);
 
-/* The worker has begun, or is getting on: the lease starts again. remaining_ms 0: unknown. */
+/* True when the worker may be given the slice: it neither works nor has voted on it, … */
+bool plan_suits(const struct open_slice *s, const struct plan_worker *w);
+
+/*
+ * The worker has begun, or is getting on: the lease starts again. remaining_ms 0: unknown. What it
+ * says helps it no longer than the job's limit of time allows a slice to run.
+ */
 void plan_alive(struct plan *p, struct attempt *a, uint64_t now_ms, uint64_t remaining_ms);
 
-/* The attempt is over, by a vote (wall_ms measured) or otherwise (0). Frees it. */
-void plan_ended(struct plan *p, struct attempt *a, uint32_t wall_ms);
+/* The attempt is over without a vote. Frees it. */
+void plan_ended(struct plan *p, struct attempt *a);
 
-/* The worker could not run it: somebody else, after a jittered back-off. Frees it. */
+/* The attempt is over by a vote, which took wall_ms. Frees it; plan_need must follow. */
+void plan_voted(struct plan *p, struct attempt *a, uint32_t wall_ms);
+
+/* Something went wrong with the slice: it is given out again after a jittered back-off. */
+void plan_back_off(struct plan *p, struct open_slice *s, uint64_t now_ms);
+
+/* The worker could not run it: somebody else, after the back-off. Frees it. */
 void plan_gave_up(struct plan *p, struct attempt *a, uint64_t now_ms);
 
 /* All of a worker's attempts become late: its link is gone. */
@@ -143,6 +159,12 @@ void plan_worker_lost(struct plan *p, struct plan_worker *w);
 
 /* Sets how many votes are still wanted, and whether only the own run helps. */
 void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own);
+
+/* Ballots were taken away: workers who were excluded may suit again. */
+void plan_reconsider(struct plan *p, struct open_slice *s);
+
+/* Slices from `limit` on are given out no more. Only ever lower. */
+void plan_set_limit(struct plan *p, uint64_t limit);
 
 /* The slice is final. Its attempts are freed by the caller through plan_ended before. */
 void plan_close(struct plan *p, uint64_t slice);

@@ -51,6 +51,7 @@ struct worker_entry *roster_know(struct roster *r, const struct digest *peer, ui
         return NULL;
     }
     w->own = own;
+    r->own = own ? w : r->own;
     w->plan.own = own;
     w->plan.index = r->count;
     w->plan.peer = *peer;

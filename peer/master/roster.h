@@ -21,6 +21,8 @@ struct worker_entry {
     uint32_t accepted; /* its votes that agreed with the final outcome */
     uint32_t given_up;
     uint64_t done_units; /* of the slices it is on, as far as it told: for rates */
+    uint8_t gave_up_in_row;
+    uint64_t rest_until_ms; /* after giving up it gets nothing for a while */
     uint64_t silent_since_ms;
     struct worker_entry *next; /* in the order of arrival */
 };
@@ -30,6 +32,7 @@ struct roster {
     struct table by_link;
     struct worker_entry *first;
     struct worker_entry **last;
+    struct worker_entry *own;       /* this master's own worker; NULL: not seen yet */
     struct worker_entry **by_index; /* ballots name workers by index */
     uint32_t count;
     uint32_t cap;

@@ -1,0 +1,374 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "tests/sim/sim.h"
+
+static enum pn_status sign(void *arg, const struct vote_claim *claim, struct signature *out)
+{
+    const struct sim_node *n = arg;
+    truth_sign(&n->key, claim, out);
+    return PN_OK;
+}
+
+void sim_worker_up(struct sim *s, struct sim_node *n)
+{
+    bool own = n->index < s->master_count;
+    if (own && s->scenario->own_slots < 0) {
+        return;
+    }
+    const struct worker_config config = {.slots = n->slots,
+                                         .key = n->key,
+                                         .seed = random_u64(&s->random),
+                                         .sign = sign,
+                                         .sign_arg = n};
+    n->worker = worker_new(&config);
+    assert(n->worker != NULL);
+    worker_actions_init(&n->actions);
+    n->timer.kind = SIM_WORKER_TIMER;
+    n->timer.node = n->index;
+    for (int i = 0; i < SIM_PLACES_MAX; i++) {
+        n->places[i] = (struct sim_place){.serial = n->places[i].serial};
+    }
+    memset(n->dialing, 0, sizeof n->dialing);
+    if (n->role == SIM_REPLAY) {
+        (void)sim_after_on(s, SIM_S, SIM_REPLAYED, n);
+    }
+}
+
+void sim_worker_down(struct sim *s, struct sim_node *n)
+{
+    if (n->worker == NULL) {
+        return;
+    }
+    worker_free(n->worker);
+    n->worker = NULL;
+    worker_actions_fini(&n->actions);
+    sim_arm(s, &n->timer, SIM_NEVER);
+    n->output_count = 0; /* the core has forgotten them, so its shell clears them away */
+}
+
+static uint32_t job_index(const struct sim *s, const struct digest *job)
+{
+    for (uint32_t i = 0; i < s->master_count; i++) {
+        if (digest_equal(&s->masters[i].config.job, job)) {
+            return i;
+        }
+    }
+    assert(!"a job that nobody leads");
+    return 0;
+}
+
+/* --- running slices --------------------------------------------------------------------------- */
+
+static void run(struct sim *s, struct sim_node *n, const struct worker_action *x)
+{
+    assert(x->place < SIM_PLACES_MAX);
+    struct sim_place *p = &n->places[x->place];
+    if (p->busy) {
+        sim_fail(s, "node %u runs two slices in place %u", n->index, x->place);
+        return;
+    }
+    uint32_t job = job_index(s, &x->job);
+    *p = (struct sim_place){.busy = true,
+                            .serial = p->serial + 1,
+                            .job = job,
+                            .slice = x->slice,
+                            .attempt = x->attempt};
+    sim_trace(s, "node %u runs job %u slice %llu attempt %llx", n->index, job,
+              (unsigned long long)x->slice, (unsigned long long)x->attempt);
+    sim_watch_run(s, n, job, x->slice);
+    if (n->role == SIM_SILENT) {
+        return;
+    }
+    uint64_t time_us = sim_between(&s->random, n->slice_us / 2, n->slice_us * 3 / 2);
+    struct sim_event *e = sim_after_on(s, time_us, SIM_RAN, n);
+    e->place = x->place;
+    e->serial = p->serial;
+    e = sim_after_on(s, time_us / 2, SIM_ON_WAY, n);
+    e->place = x->place;
+    e->serial = p->serial;
+}
+
+static void keep_output(struct sim_node *n, const struct sim_place *p, uint64_t lie)
+{
+    if (sim_output_find(n->outputs, n->output_count, p->job, p->slice, p->attempt) == NULL) {
+        n->outputs = sim_grow(n->outputs, n->output_count, &n->output_cap, sizeof *n->outputs);
+        n->outputs[n->output_count++] = (struct sim_output){p->job, p->slice, p->attempt, lie};
+    }
+}
+
+static void result_of(const struct truth *t, uint64_t slice_us, struct worker_result *r)
+{
+    *r = (struct worker_result){.class = t->class,
+                                .code = t->code,
+                                .wall_ms = (uint32_t)(slice_us / SIM_MS),
+                                .outputs_hash = t->outputs};
+    if (t->code == 0) {
+        r->output_count = 1;
+        r->outputs[0] = (struct work_output){0, t->size, t->root};
+        r->has_bytes = !t->big;
+        r->bytes = (struct pn_bytes){t->bytes, t->big ? 0 : sizeof t->bytes};
+    }
+}
+
+static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
+{
+    struct sim_place *p = &n->places[e->place];
+    if (!p->busy || p->serial != e->serial) {
+        return;
+    }
+    struct worker_event ev = {.kind = WORKER_RAN, .place = e->place};
+    struct worker_result result;
+    struct truth t;
+    uint64_t lie = n->role == SIM_LIAR ? n->lie : 0;
+    truth_of(&s->masters[p->job].truth, p->slice, lie, &t);
+    result_of(&t, n->slice_us, &result);
+    if (p->killed || (n->role == SIM_LAZY && sim_chance(&s->random, 70))) {
+        ev.status = PN_E_SYSTEM;
+        ev.reason = WORK_CANNOT_RUN;
+        ev.text = "no wish to";
+    } else {
+        ev.result = &result;
+        keep_output(n, p, lie);
+    }
+    p->busy = false;
+    sim_worker_step(s, n, &ev);
+}
+
+static void on_way(struct sim *s, struct sim_node *n, const struct sim_event *e)
+{
+    const struct sim_place *p = &n->places[e->place];
+    if (p->busy && p->serial == e->serial && !p->killed) {
+        struct worker_event ev = {.kind = WORKER_ON_WAY, .place = e->place, .done = 5, .total = 10};
+        sim_worker_step(s, n, &ev);
+    }
+}
+
+static void kill_place(struct sim *s, struct sim_node *n, uint32_t place)
+{
+    struct sim_place *p = &n->places[place];
+    if (!p->busy) {
+        sim_fail(s, "node %u kills in the empty place %u", n->index, place);
+        return;
+    }
+    p->killed = true;
+    struct sim_event *e = sim_after_on(s, 20 * SIM_MS, SIM_RAN, n);
+    e->place = place;
+    e->serial = p->serial;
+}
+
+/* --- votes of old ----------------------------------------------------------------------------- */
+
+static void remember_vote(struct sim *s, struct sim_node *n, struct pn_bytes frame)
+{
+    if (s->scenario->role_count[SIM_REPLAY] == 0 || frame.ptr[4] != FRAME_VOTE) {
+        return;
+    }
+    struct sim_old_vote *old =
+        &n->old[n->old_count < 8 ? n->old_count++ : random_below(&s->random, 8)];
+    free(old->frame);
+    old->frame = malloc(frame.len);
+    assert(old->frame != NULL);
+    memcpy(old->frame, frame.ptr, frame.len);
+    old->len = frame.len;
+}
+
+/* A vote of its own making on a slice it runs, as another run or attempt would have it. */
+static void forge(struct sim *s, struct sim_node *n, const struct sim_link *l, bool old_run)
+{
+    const struct sim_place *p = &n->places[0];
+    if (!p->busy || p->job != l->job) {
+        return;
+    }
+    struct truth_job job = s->masters[p->job].truth;
+    uint64_t attempt = p->attempt;
+    if (old_run) {
+        job.run.b[0] ^= 1;
+    } else {
+        attempt ^= 1 + random_below(&s->random, 0xffff);
+    }
+    struct truth t;
+    truth_of(&job, p->slice, 0, &t);
+    struct worker_result r;
+    result_of(&t, n->slice_us, &r);
+    struct work_vote v = {.what = {job.job, job.run, p->slice, attempt, 0},
+                          .class = r.class,
+                          .code = r.code,
+                          .outputs_hash = r.outputs_hash,
+                          .output_count = r.output_count,
+                          .has_bytes = r.has_bytes,
+                          .bytes = r.bytes};
+    v.outputs[0] = r.outputs[0];
+    const struct vote_claim claim = {job.job, job.run, p->slice, attempt, r.outputs_hash};
+    truth_sign(&n->key, &claim, &v.signature);
+    struct buffer frame;
+    buffer_init(&frame, FRAME_HEADER_BYTES + FRAME_BODY_MAX);
+    enum pn_status status = work_write_vote(0x70000001, &v, &frame);
+    assert(status == PN_OK);
+    sim_trace(s, "node %u forges a vote of another %s", n->index, old_run ? "run" : "attempt");
+    sim_send(s, l->id, 0, buffer_bytes(&frame));
+    buffer_fini(&frame);
+}
+
+static void replay(struct sim *s, struct sim_node *n)
+{
+    (void)sim_after_on(s, sim_between(&s->random, SIM_S / 5, 4 * SIM_S), SIM_REPLAYED, n);
+    struct sim_link *l = NULL;
+    for (size_t i = 0; i < s->link_count; i++) {
+        const struct sim_end *e = &s->links[i]->end[0];
+        if (e->node == n->index && e->session != NULL && e->told) {
+            l = s->links[i];
+        }
+    }
+    if (l == NULL) {
+        return;
+    }
+    uint64_t how = random_below(&s->random, 4);
+    const struct sim_node *of = how == 0 ? n : &s->nodes[random_below(&s->random, s->node_count)];
+    if (how >= 2) {
+        forge(s, n, l, how == 2);
+    } else if (of->old_count > 0) {
+        const struct sim_old_vote *old = &of->old[random_below(&s->random, of->old_count)];
+        sim_trace(s, "node %u sends an old vote of node %u", n->index, of->index);
+        sim_send(s, l->id, 0, (struct pn_bytes){old->frame, old->len});
+    }
+}
+
+/* --- what the core wants ---------------------------------------------------------------------- */
+
+static void drop_output(struct sim *s, struct sim_node *n, const struct worker_action *x)
+{
+    struct sim_output *o =
+        sim_output_find(n->outputs, n->output_count, job_index(s, &x->job), x->slice, x->attempt);
+    if (o != NULL) {
+        *o = n->outputs[--n->output_count];
+    }
+}
+
+static void carry_out(struct sim *s, struct sim_node *n, const struct worker_action *x)
+{
+    struct sim_event *e;
+    switch (x->kind) {
+    case WORKER_DO_SEND: {
+        struct pn_bytes frame = worker_action_frame(&n->actions, x);
+        remember_vote(s, n, frame);
+        sim_send(s, x->link, 0, frame);
+        break;
+    }
+    case WORKER_DO_CLOSE:
+        sim_close(s, x->link, 0, x->reason);
+        break;
+    case WORKER_DO_DIAL:
+        sim_dial(s, n, job_index(s, &x->job));
+        break;
+    case WORKER_DO_VET:
+        e = sim_after_on(s, sim_between(&s->random, SIM_MS, 500 * SIM_MS), SIM_VETTED, n);
+        e->job = job_index(s, &x->job);
+        break;
+    case WORKER_DO_FETCH:
+        e = sim_after_on(s, sim_between(&s->random, SIM_MS, 2 * SIM_S), SIM_FILES, n);
+        e->job = job_index(s, &x->job);
+        break;
+    case WORKER_DO_RUN:
+        run(s, n, x);
+        break;
+    case WORKER_DO_KILL:
+        kill_place(s, n, x->place);
+        break;
+    case WORKER_DO_DROP:
+        drop_output(s, n, x);
+        break;
+    case WORKER_TELL_LEFT:
+        sim_trace(s, "node %u leaves job %u: %s", n->index, job_index(s, &x->job), x->reason);
+        break;
+    }
+}
+
+void sim_worker_step(struct sim *s, struct sim_node *n, struct worker_event *ev)
+{
+    if (n->worker == NULL || s->failed) {
+        return;
+    }
+    ev->now_ms = sim_now_ms(s);
+    struct pn_err err = {0};
+    enum pn_status status = worker_step(n->worker, ev, &n->actions, &err);
+    if (status != PN_OK) {
+        sim_trace(s, "node %u refuses: %s", n->index, err.text);
+        ev->status = status; /* for sim_worker_frame */
+        if (ev->kind == WORKER_ENGAGE) {
+            sim_close(s, ev->link, 0, err.text);
+        }
+    }
+    for (size_t i = 0; i < n->actions.count; i++) {
+        carry_out(s, n, &n->actions.list[i]);
+    }
+    sim_watch_worker(s, n);
+    uint64_t due_ms = worker_deadline_ms(n->worker);
+    sim_arm(s, &n->timer, due_ms == UINT64_MAX ? SIM_NEVER : due_ms * SIM_MS);
+}
+
+enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const struct frame *f)
+{
+    struct worker_event ev = {.kind = WORKER_FRAME, .link = l->id, .frame = f};
+    sim_worker_step(s, &s->nodes[l->end[0].node], &ev);
+    return ev.status;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* What the tracker does: idle slots and demand meet. */
+static void hire(struct sim *s, struct sim_node *n)
+{
+    struct sim_event *e =
+        sim_after(s, sim_between(&s->random, 300 * SIM_MS, 2 * SIM_S), SIM_HIRE, 0);
+    e->node = n->index;
+    for (uint32_t i = 0; i < s->master_count && n->worker != NULL; i++) {
+        const struct sim_master *m = &s->masters[i];
+        bool own = n->index == i;
+        if (m->core == NULL || m->ended || worker_engaged(n->worker, &m->config.job)) {
+            continue;
+        }
+        if (own || (worker_idle_slots(n->worker) > 0 && master_demand(m->core) > 0)) {
+            sim_dial(s, n, i);
+        }
+    }
+}
+
+void sim_worker_event(struct sim *s, const struct sim_event *e)
+{
+    struct sim_node *n = &s->nodes[e->node];
+    struct worker_event ev = {.kind = WORKER_TICK};
+    switch (e->kind) {
+    case SIM_WORKER_TIMER:
+        sim_worker_step(s, n, &ev);
+        break;
+    case SIM_RAN:
+        ran(s, n, e);
+        break;
+    case SIM_ON_WAY:
+        on_way(s, n, e);
+        break;
+    case SIM_VETTED:
+        ev.kind = WORKER_VETTED;
+        ev.job = s->masters[e->job].config.job;
+        sim_worker_step(s, n, &ev);
+        break;
+    case SIM_FILES:
+        ev.kind = WORKER_FILES;
+        ev.job = s->masters[e->job].config.job;
+        if (n->role == SIM_LAZY && sim_chance(&s->random, 30)) {
+            ev.status = PN_E_NOT_FOUND;
+            ev.reason = WORK_NO_FILES;
+        }
+        sim_worker_step(s, n, &ev);
+        break;
+    case SIM_HIRE:
+        hire(s, n);
+        break;
+    case SIM_REPLAYED:
+        replay(s, n);
+        break;
+    default:
+        assert(!"not a worker's event");
+    }
+}

@@ -80,6 +80,23 @@ static struct store_file *file_new(struct store *s, const char *name, const stru
     return f;
 }
 
+/* Waits until whoever opened it first has loaded it. */
+static enum pn_status open_again(struct store_file *f, bool create, struct store_file **out,
+                                 struct pn_err *err)
+{
+    file_lock(f);
+    enum pn_status loaded = f->loaded;
+    bool there = create || f->on_disk_whole || f->part_made;
+    file_unlock(f);
+    if (loaded != PN_OK || !there) {
+        store_file_close(f);
+        loaded = loaded != PN_OK ? loaded : PN_E_NOT_FOUND;
+        return pn_fail(err, loaded, "a file of the store: %s", pn_status_text(loaded));
+    }
+    *out = f;
+    return PN_OK;
+}
+
 /*
  * Finds the file among those that are open, or loads it and adds it. Loading happens under the new
  * file's own lock, so that a second opener of the same file waits for it and no other.
@@ -87,33 +104,24 @@ static struct store_file *file_new(struct store *s, const char *name, const stru
 static enum pn_status open_shared(struct store *s, struct store_file *fresh, bool create,
                                   bool prove, struct store_file **out, struct pn_err *err)
 {
+    file_lock(fresh); /* before the store's lock, as everywhere */
     store_lock(s);
     struct store_file *f = table_get(&s->files, fresh->key.b);
     if (f != NULL) {
         f->user_count++;
         store_unlock(s);
+        file_unlock(fresh);
         file_free(fresh);
-        file_lock(f);
-        enum pn_status loaded = f->loaded;
-        bool there = create || f->on_disk_whole || f->part_made;
-        file_unlock(f);
-        if (loaded != PN_OK || !there) {
-            store_file_close(f);
-            loaded = loaded != PN_OK ? loaded : PN_E_NOT_FOUND;
-            return pn_fail(err, loaded, "a file of the store: %s", pn_status_text(loaded));
-        }
-        *out = f;
-        return PN_OK;
+        return open_again(f, create, out, err);
     }
     fresh->user_count = 1;
     enum pn_status status = table_put(&s->files, fresh->key.b, fresh);
+    store_unlock(s);
     if (status != PN_OK) {
-        store_unlock(s);
+        file_unlock(fresh);
         file_free(fresh);
         return pn_fail(err, status, "open files: %s", pn_status_text(status));
     }
-    file_lock(fresh);
-    store_unlock(s);
     status = store_file_load(fresh, create, prove, err);
     fresh->loaded = status;
     file_unlock(fresh);

@@ -4,9 +4,11 @@
  * Order, for every promise about results: files synced, their folder synced, the folder renamed,
  * the folder above synced; only then is PN_OK returned.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "peer/store/dir_sys.h"
@@ -23,6 +25,12 @@ static void draft_name(const struct file_set *attempt, char name[STORE_NAME_BYTE
                    attempt->slice, attempt->attempt);
 }
 
+/* Not synced: a draft need not survive anything. */
+static enum pn_status make_draft(struct store *s, const char *draft, struct pn_err *err)
+{
+    return mkdirat(s->dir_fd, draft, 0700) == 0 || errno == EEXIST ? PN_OK : dir_fail(draft, err);
+}
+
 enum pn_status store_outbox_adopt(struct store *s, const struct file_set *attempt,
                                   struct store_adopt *outputs, uint32_t count, uint64_t bytes_max,
                                   struct pn_err *err)
@@ -35,7 +43,7 @@ enum pn_status store_outbox_adopt(struct store *s, const struct file_set *attemp
     }
     draft_name(attempt, draft);
     enum pn_status status = dir_remove(s->dir_fd, draft, err);
-    status = status == PN_OK ? dir_make(s->dir_fd, draft, err) : status;
+    status = status == PN_OK ? make_draft(s, draft, err) : status;
     for (uint32_t i = 0; i < count && status == PN_OK; i++) {
         struct store_adopt *o = &outputs[i];
         (void)snprintf(name, sizeof name, "%.360s/%u", draft, o->index);
@@ -75,7 +83,7 @@ enum pn_status store_outbox_commit(struct store *s, const struct file_set *attem
     }
     draft_name(attempt, draft);
     store_name_add(draft, "/note", name);
-    enum pn_status status = dir_make(s->dir_fd, draft, err); /* nothing adopted: no outputs */
+    enum pn_status status = make_draft(s, draft, err); /* when there are no outputs */
     status = status == PN_OK ? dir_write_file(s->dir_fd, name, note, true, err) : status;
     return status == PN_OK ? place(s, draft, "outbox", attempt, err) : status;
 }

@@ -344,6 +344,9 @@ void fetch_refused(struct fetch *f, struct partner *p, struct ask *a, const stru
     switch (e->code) {
     case DATA_E_BUSY:
         ev.count = e->retry_ms > 0 ? e->retry_ms : 1000;
+        if (f->t->hooks.named != NULL && e->addr_count > 0) {
+            f->t->hooks.named(f->t->hooks.arg, &f->shelf->set, e->addrs, e->addr_count);
+        }
         break;
     case DATA_E_NOT_FOUND:
         break;

@@ -38,6 +38,9 @@ struct transfer_hooks {
      */
     uint32_t (*others)(void *arg, const struct port *p, const struct file_set *set,
                        struct addr addrs[DATA_ERROR_ADDRS_MAX]);
+
+    /* A busy source of the set names these instead: a stranger's word. May be NULL. */
+    void (*named)(void *arg, const struct file_set *set, const struct addr *addrs, uint32_t count);
     void *arg;
 };
 

@@ -1,0 +1,169 @@
+/*
+ * A hostile other side: its bytes, and how they are cut and timed, come from the input. Whatever
+ * they are, HELLO comes first and once, bounds hold, and the same bytes in one piece mean the same.
+ *
+ * Input: 8 bytes of cuts, then the stream. With an odd first byte our HELLO's bytes go in front, so
+ * that most inputs get past it.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/session.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static const struct hello OURS = {.version = 1, .machine_class = "fuzz"};
+
+enum { CUTS = 8, TIME_STEP_MS = 7000 };
+
+struct seen {
+    struct session *s;
+    uint32_t hello_count;
+    uint32_t frame_count;
+    uint64_t trace; /* of what came, in order */
+};
+
+static void mix(struct seen *seen, uint64_t value) { seen->trace = seen->trace * 1099511 + value; }
+
+static enum pn_status on_hello(void *arg, const struct hello *hello, struct pn_err *err)
+{
+    struct seen *seen = arg;
+    (void)err;
+    seen->hello_count++;
+    assert(seen->hello_count == 1 && seen->frame_count == 0);
+    mix(seen, hello->slots);
+    return PN_OK;
+}
+
+static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *err)
+{
+    struct seen *seen = arg;
+    (void)err;
+    assert(seen->hello_count == 1 && f->body.len <= FRAME_BODY_MAX);
+    assert(frame_type_known(f->type) && f->type != FRAME_HELLO && f->type != FRAME_PING);
+    seen->frame_count++;
+    mix(seen, f->type);
+    mix(seen, f->request);
+    for (size_t i = 0; i < f->body.len; i++) {
+        mix(seen, f->body.ptr[i]);
+    }
+    /* An answer in either lane: it must not disturb what is being read. */
+    enum session_lane lane = f->request % 2 == 0 ? SESSION_CONTROL : SESSION_DATA;
+    (void)session_send(seen->s, lane, f);
+    return PN_OK;
+}
+
+static bool open_session(struct seen *seen)
+{
+    *seen = (struct seen){0};
+    const struct session_events events = {on_hello, on_frame, seen};
+    seen->s = session_new(&OURS, &events);
+    if (seen->s != NULL) {
+        session_start(seen->s, 0);
+    }
+    return seen->s != NULL;
+}
+
+/* What goes out is frames, whole ones. */
+static void drain(struct session *s, uint64_t now_ms, size_t step)
+{
+    static uint8_t all[SESSION_CONTROL_QUEUE_MAX + SESSION_DATA_QUEUE_MAX];
+    size_t len = 0;
+    for (;;) {
+        struct pn_bytes out = session_output(s, step);
+        if (out.len == 0) {
+            break;
+        }
+        memcpy(all + len, out.ptr, out.len);
+        len += out.len;
+        session_sent(s, now_ms, out.len);
+    }
+    for (size_t at = 0; at < len;) {
+        struct frame f;
+        size_t used;
+        size_t need;
+        const struct pn_bytes left = {all + at, len - at};
+        enum pn_status status = frame_parse(left, FRAME_BODY_MAX, &f, &used, &need, NULL);
+        assert(status == PN_OK && used > 0);
+        at += used;
+    }
+}
+
+static enum pn_status feed(struct seen *seen, uint64_t now_ms, const uint8_t *bytes, size_t len)
+{
+    uint8_t *exact = malloc(len + (len == 0));
+    struct pn_err err;
+    assert(exact != NULL);
+    memcpy(exact, bytes, len);
+    enum pn_status status = session_input(seen->s, now_ms, (struct pn_bytes){exact, len}, &err);
+    free(exact);
+    return status;
+}
+
+/* In one piece, at one moment. */
+static uint64_t whole(const uint8_t *bytes, size_t len)
+{
+    struct seen seen;
+    if (!open_session(&seen)) {
+        return 0;
+    }
+    (void)feed(&seen, 0, bytes, len);
+    session_free(seen.s);
+    return seen.trace;
+}
+
+static void in_pieces(const uint8_t *cuts, const uint8_t *bytes, size_t len)
+{
+    struct seen seen;
+    struct pn_err err;
+    if (!open_session(&seen)) {
+        return;
+    }
+    enum pn_status status = PN_OK;
+    uint64_t now_ms = 0;
+    size_t at = 0;
+    for (size_t i = 0; at < len && status == PN_OK; i++) {
+        uint8_t cut = cuts[i % CUTS];
+        size_t piece = len - at < cut / 4u + 1u ? len - at : cut / 4u + 1u;
+        status = feed(&seen, now_ms, bytes + at, piece);
+        at += piece;
+        if (cut % 4 == 1 && status == PN_OK) {
+            drain(seen.s, now_ms, (size_t)cut * 100 + 1);
+        } else if (cut % 4 == 2) {
+            session_pause(seen.s, now_ms, i % 3 == 0);
+        } else if (cut % 4 == 3) {
+            now_ms += TIME_STEP_MS;
+            if (now_ms >= session_deadline_ms(seen.s) && status == PN_OK) {
+                status = session_tick(seen.s, now_ms, &err);
+                assert(status == PN_OK || status == PN_E_TIMEOUT);
+            }
+        }
+    }
+    if (status == PN_OK) {
+        drain(seen.s, now_ms, 65536);
+        assert(seen.trace == whole(bytes, len));
+    }
+    session_free(seen.s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    if (len < CUTS) {
+        return 0;
+    }
+    uint8_t body[HELLO_BYTES_MAX];
+    struct writer w = writer_of(body, sizeof body);
+    hello_write(&OURS, &w);
+    const struct frame hello = {
+        .type = FRAME_HELLO, .flags = FRAME_CRITICAL, .body = writer_done(&w)};
+    struct buffer stream;
+    buffer_init(&stream, 1 << 20);
+    if ((bytes[0] & 1) == 0 || frame_write(&hello, &stream) == PN_OK) {
+        if (buffer_append(&stream, (struct pn_bytes){bytes + CUTS, len - CUTS}) == PN_OK &&
+            stream.len > 0) {
+            in_pieces(bytes, stream.ptr, stream.len);
+        }
+    }
+    buffer_fini(&stream);
+    return 0;
+}

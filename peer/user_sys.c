@@ -56,8 +56,8 @@ static enum pn_status choose(const char *user, const struct stat *st, uid_t *uid
 enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err *err)
 {
     struct stat st;
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = NOBODY;
+    gid_t gid = NOBODY;
     enum pn_status status = make_folders(data_dir, err);
     if (status != PN_OK || geteuid() != 0) {
         return status;

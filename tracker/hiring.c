@@ -73,7 +73,7 @@ void hiring_init(struct hiring *h, struct hosts *hosts, struct random *random,
     pool_init(&h->hirers, sizeof(struct hirer), demand_count_max);
     fifo_init(&h->offered, &h->idles, offsetof(struct idle, link));
     fifo_init(&h->engaged, &h->idles, offsetof(struct idle, link));
-    index_init(&h->hirers_by_host);
+    pool_index_init(&h->hirers_by_host);
 }
 
 void hiring_fini(struct hiring *h)
@@ -81,7 +81,7 @@ void hiring_fini(struct hiring *h)
     pool_fini(&h->idles);
     pool_fini(&h->demands);
     pool_fini(&h->hirers);
-    index_fini(&h->hirers_by_host);
+    pool_index_fini(&h->hirers_by_host);
     free(h->available);
     free(h->open);
     h->available = NULL;
@@ -375,9 +375,9 @@ static uint32_t host_hash(uint32_t host) { return host * 2654435761u; }
 static uint32_t hirer_find(const struct hiring *h, uint32_t host)
 {
     size_t place;
-    uint32_t found = index_first(&h->hirers_by_host, host_hash(host), &place);
+    uint32_t found = pool_index_first(&h->hirers_by_host, host_hash(host), &place);
     while (found != POOL_NONE && hirer_at(h, found)->host != host) {
-        found = index_next(&h->hirers_by_host, host_hash(host), &place);
+        found = pool_index_next(&h->hirers_by_host, host_hash(host), &place);
     }
     return found;
 }
@@ -411,7 +411,7 @@ static void hirer_leave(struct hiring *h, uint32_t number)
 {
     struct hirer *hirer = hirer_at(h, number);
     if (--hirer->demand_count == 0) {
-        index_remove(&h->hirers_by_host, host_hash(hirer->host), number);
+        pool_index_remove(&h->hirers_by_host, host_hash(hirer->host), number);
         pool_give(&h->hirers, number);
     }
 }
@@ -638,5 +638,6 @@ uint64_t hiring_deadline_ms(const struct hiring *h)
 size_t hiring_bytes(const struct hiring *h)
 {
     return pool_bytes(&h->idles) + pool_bytes(&h->demands) + pool_bytes(&h->hirers) +
-           (h->available_cap + h->open_cap) * sizeof(uint32_t) + index_bytes(&h->hirers_by_host);
+           (h->available_cap + h->open_cap) * sizeof(uint32_t) +
+           pool_index_bytes(&h->hirers_by_host);
 }

@@ -40,7 +40,7 @@ struct hiring {
     uint32_t *open; /* hirers with demand that is not met: owned array of numbers */
     uint32_t open_count;
     uint32_t open_cap;
-    struct index hirers_by_host;
+    struct pool_index hirers_by_host;
     uint64_t retry_at_ms; /* UINT64_MAX: nothing was left untried */
     uint32_t demand_ids;  /* how many demands there ever were */
     uint64_t seed;

@@ -27,16 +27,16 @@ void hosts_init(struct hosts *h, const struct hosts_limits *limits, uint32_t hos
     *h = (struct hosts){.limits = *limits, .seed = seed};
     pool_init(&h->hosts, sizeof(struct host), host_count_max);
     pool_init(&h->nets, sizeof(struct net), host_count_max);
-    index_init(&h->hosts_by_ip);
-    index_init(&h->nets_by_key);
+    pool_index_init(&h->hosts_by_ip);
+    pool_index_init(&h->nets_by_key);
 }
 
 void hosts_fini(struct hosts *h)
 {
     pool_fini(&h->hosts);
     pool_fini(&h->nets);
-    index_fini(&h->hosts_by_ip);
-    index_fini(&h->nets_by_key);
+    pool_index_fini(&h->hosts_by_ip);
+    pool_index_fini(&h->nets_by_key);
 }
 
 static struct host *host_at(const struct hosts *h, uint32_t host)
@@ -60,13 +60,13 @@ uint32_t hosts_find(const struct hosts *h, const struct addr *a)
 {
     size_t place;
     uint32_t hash = ip_hash(h, a->ip, a->family);
-    uint32_t found = index_first(&h->hosts_by_ip, hash, &place);
+    uint32_t found = pool_index_first(&h->hosts_by_ip, hash, &place);
     while (found != POOL_NONE) {
         const struct host *host = host_at(h, found);
         if (host->family == a->family && memcmp(host->ip, a->ip, sizeof host->ip) == 0) {
             break;
         }
-        found = index_next(&h->hosts_by_ip, hash, &place);
+        found = pool_index_next(&h->hosts_by_ip, hash, &place);
     }
     return found;
 }
@@ -75,9 +75,9 @@ static uint32_t net_find(const struct hosts *h, uint64_t key)
 {
     size_t place;
     uint32_t hash = net_hash(h, key);
-    uint32_t found = index_first(&h->nets_by_key, hash, &place);
+    uint32_t found = pool_index_first(&h->nets_by_key, hash, &place);
     while (found != POOL_NONE && net_at(h, found)->key != key) {
-        found = index_next(&h->nets_by_key, hash, &place);
+        found = pool_index_next(&h->nets_by_key, hash, &place);
     }
     return found;
 }
@@ -99,7 +99,7 @@ static enum pn_status net_add(struct hosts *h, uint64_t key, uint32_t *net)
 static void net_drop_unused(struct hosts *h, uint32_t net)
 {
     if (net_at(h, net)->host_count == 0) {
-        index_remove(&h->nets_by_key, net_hash(h, net_at(h, net)->key), net);
+        pool_index_remove(&h->nets_by_key, net_hash(h, net_at(h, net)->key), net);
         pool_give(&h->nets, net);
     }
 }
@@ -141,7 +141,7 @@ static void host_drop_unused(struct hosts *h, uint32_t number)
         }
     }
     uint32_t net = host->net;
-    index_remove(&h->hosts_by_ip, ip_hash(h, host->ip, host->family), number);
+    pool_index_remove(&h->hosts_by_ip, ip_hash(h, host->ip, host->family), number);
     pool_give(&h->hosts, number);
     net_at(h, net)->host_count--;
     net_drop_unused(h, net);
@@ -205,6 +205,6 @@ uint64_t hosts_wide_net(const struct hosts *h, uint32_t host)
 
 size_t hosts_bytes(const struct hosts *h)
 {
-    return pool_bytes(&h->hosts) + pool_bytes(&h->nets) + index_bytes(&h->hosts_by_ip) +
-           index_bytes(&h->nets_by_key);
+    return pool_bytes(&h->hosts) + pool_bytes(&h->nets) + pool_index_bytes(&h->hosts_by_ip) +
+           pool_index_bytes(&h->nets_by_key);
 }

@@ -22,8 +22,8 @@ struct hosts_limits {
 struct hosts {
     struct pool hosts;
     struct pool nets;
-    struct index hosts_by_ip;
-    struct index nets_by_key;
+    struct pool_index hosts_by_ip;
+    struct pool_index nets_by_key;
     struct hosts_limits limits;
     uint64_t seed;
 };

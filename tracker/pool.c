@@ -62,17 +62,17 @@ void pool_give(struct pool *p, uint32_t number)
 
 size_t pool_bytes(const struct pool *p) { return (size_t)p->touched * p->record_bytes; }
 
-void index_init(struct index *ix) { *ix = (struct index){0}; }
+void pool_index_init(struct pool_index *ix) { *ix = (struct pool_index){0}; }
 
-void index_fini(struct index *ix)
+void pool_index_fini(struct pool_index *ix)
 {
     free(ix->slots);
-    index_init(ix);
+    pool_index_init(ix);
 }
 
 static uint32_t slot_hash(uint64_t slot) { return (uint32_t)(slot >> 32); }
 
-uint32_t index_next(const struct index *ix, uint32_t hash, size_t *place)
+uint32_t pool_index_next(const struct pool_index *ix, uint32_t hash, size_t *place)
 {
     if (ix->cap == 0) {
         return POOL_NONE;
@@ -89,13 +89,13 @@ uint32_t index_next(const struct index *ix, uint32_t hash, size_t *place)
     }
 }
 
-uint32_t index_first(const struct index *ix, uint32_t hash, size_t *place)
+uint32_t pool_index_first(const struct pool_index *ix, uint32_t hash, size_t *place)
 {
     *place = hash;
-    return index_next(ix, hash, place);
+    return pool_index_next(ix, hash, place);
 }
 
-static void insert(struct index *ix, uint64_t slot)
+static void insert(struct pool_index *ix, uint64_t slot)
 {
     size_t at = slot_hash(slot);
     while (ix->slots[at & (ix->cap - 1)] != 0) {
@@ -104,9 +104,10 @@ static void insert(struct index *ix, uint64_t slot)
     ix->slots[at & (ix->cap - 1)] = slot;
 }
 
-static enum pn_status index_grow(struct index *ix)
+static enum pn_status pool_index_grow(struct pool_index *ix)
 {
-    struct index bigger = {.cap = ix->cap == 0 ? INDEX_CAP_MIN : ix->cap * 2, .count = ix->count};
+    struct pool_index bigger = {.cap = ix->cap == 0 ? INDEX_CAP_MIN : ix->cap * 2,
+                                .count = ix->count};
     bigger.slots = calloc(bigger.cap, sizeof *bigger.slots);
     if (bigger.slots == NULL) {
         return PN_E_NO_MEMORY;
@@ -121,10 +122,10 @@ static enum pn_status index_grow(struct index *ix)
     return PN_OK;
 }
 
-enum pn_status index_put(struct index *ix, uint32_t hash, uint32_t number)
+enum pn_status index_put(struct pool_index *ix, uint32_t hash, uint32_t number)
 {
     /* at most four fifths full */
-    if ((ix->count + 1) * 5 > ix->cap * 4 && index_grow(ix) != PN_OK) {
+    if ((ix->count + 1) * 5 > ix->cap * 4 && pool_index_grow(ix) != PN_OK) {
         return PN_E_NO_MEMORY;
     }
     insert(ix, (uint64_t)hash << 32 | (number + 1));
@@ -132,7 +133,7 @@ enum pn_status index_put(struct index *ix, uint32_t hash, uint32_t number)
     return PN_OK;
 }
 
-void index_remove(struct index *ix, uint32_t hash, uint32_t number)
+void pool_index_remove(struct pool_index *ix, uint32_t hash, uint32_t number)
 {
     const size_t mask = ix->cap - 1;
     const uint64_t wanted = (uint64_t)hash << 32 | (number + 1);
@@ -153,4 +154,4 @@ void index_remove(struct index *ix, uint32_t hash, uint32_t number)
     ix->count--;
 }
 
-size_t index_bytes(const struct index *ix) { return ix->cap * sizeof *ix->slots; }
+size_t pool_index_bytes(const struct pool_index *ix) { return ix->cap * sizeof *ix->slots; }

@@ -47,25 +47,25 @@ size_t pool_bytes(const struct pool *p);
  * An open-addressing table from 32-bit hashes to record numbers. The records hold the keys: whoever
  * looks walks the numbers under a hash and compares.
  */
-struct index {
-    uint64_t *slots; /* hash << 32 | number + 1, 0 is free; owned, freed by index_fini */
+struct pool_index {
+    uint64_t *slots; /* hash << 32 | number + 1, 0 is free; owned, freed by pool_index_fini */
     size_t cap;      /* a power of two, or 0 */
     size_t count;
 };
 
-void index_init(struct index *ix);
-void index_fini(struct index *ix);
+void pool_index_init(struct pool_index *ix);
+void pool_index_fini(struct pool_index *ix);
 
 /* The first number under hash, or POOL_NONE; *place is then where to go on. */
-uint32_t index_first(const struct index *ix, uint32_t hash, size_t *place);
-uint32_t index_next(const struct index *ix, uint32_t hash, size_t *place);
+uint32_t pool_index_first(const struct pool_index *ix, uint32_t hash, size_t *place);
+uint32_t pool_index_next(const struct pool_index *ix, uint32_t hash, size_t *place);
 
 /* PN_E_NO_MEMORY: nothing is changed. */
-enum pn_status index_put(struct index *ix, uint32_t hash, uint32_t number);
+enum pn_status index_put(struct pool_index *ix, uint32_t hash, uint32_t number);
 
 /* The pair must be there. */
-void index_remove(struct index *ix, uint32_t hash, uint32_t number);
+void pool_index_remove(struct pool_index *ix, uint32_t hash, uint32_t number);
 
-size_t index_bytes(const struct index *ix);
+size_t pool_index_bytes(const struct pool_index *ix);
 
 #endif

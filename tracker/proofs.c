@@ -14,13 +14,13 @@ void proofs_init(struct proofs *p, uint64_t seed)
     *p = (struct proofs){.seed = seed};
     pool_init(&p->pool, sizeof(struct proof_of), PROOFS_COUNT_MAX);
     fifo_init(&p->by_age, &p->pool, offsetof(struct proof_of, link));
-    index_init(&p->by_addr);
+    pool_index_init(&p->by_addr);
 }
 
 void proofs_fini(struct proofs *p)
 {
     pool_fini(&p->pool);
-    index_fini(&p->by_addr);
+    pool_index_fini(&p->by_addr);
 }
 
 static struct proof_of *proof_at(const struct proofs *p, uint32_t n)
@@ -39,14 +39,14 @@ static uint32_t find(const struct proofs *p, const struct addr *addr, uint32_t *
 {
     size_t place;
     uint32_t found = POOL_NONE;
-    uint32_t number = index_first(&p->by_addr, hash_of(p, addr), &place);
+    uint32_t number = pool_index_first(&p->by_addr, hash_of(p, addr), &place);
     *ports = 0;
     while (number != POOL_NONE) {
         if (addr_ip_equal(&proof_at(p, number)->addr, addr)) {
             *ports += 1;
             found = addr_equal(&proof_at(p, number)->addr, addr) ? number : found;
         }
-        number = index_next(&p->by_addr, hash_of(p, addr), &place);
+        number = pool_index_next(&p->by_addr, hash_of(p, addr), &place);
     }
     return found;
 }
@@ -103,7 +103,7 @@ void proofs_tick(struct proofs *p, uint64_t now_ms)
         }
         p->under_way_count -= proof->state == PROOF_UNDER_WAY;
         fifo_remove(&p->by_age, number);
-        index_remove(&p->by_addr, hash_of(p, &proof->addr), number);
+        pool_index_remove(&p->by_addr, hash_of(p, &proof->addr), number);
         pool_give(&p->pool, number);
     }
 }
@@ -116,5 +116,5 @@ uint64_t proofs_deadline_ms(const struct proofs *p)
 
 size_t proofs_bytes(const struct proofs *p)
 {
-    return pool_bytes(&p->pool) + index_bytes(&p->by_addr);
+    return pool_bytes(&p->pool) + pool_index_bytes(&p->by_addr);
 }

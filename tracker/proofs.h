@@ -25,7 +25,7 @@ enum proof {
 struct proofs {
     struct pool pool;
     struct fifo by_age;
-    struct index by_addr;
+    struct pool_index by_addr;
     uint32_t under_way_count;
     uint64_t seed;
 };

@@ -51,8 +51,8 @@ enum pn_status sets_init(struct sets *s, struct hosts *hosts, uint32_t entry_cou
     *s = (struct sets){.hosts = hosts, .seed = seed, .done_s = now_ms / 1000};
     pool_init(&s->entries, sizeof(struct entry), entry_count_max);
     pool_init(&s->sets, sizeof(struct set), entry_count_max);
-    index_init(&s->entries_by_key);
-    index_init(&s->sets_by_job);
+    pool_index_init(&s->entries_by_key);
+    pool_index_init(&s->sets_by_job);
     for (size_t i = 0; i < SETS_WHEEL_S; i++) {
         s->wheel[i] = POOL_NONE;
     }
@@ -69,8 +69,8 @@ void sets_fini(struct sets *s)
     }
     pool_fini(&s->entries);
     pool_fini(&s->sets);
-    index_fini(&s->entries_by_key);
-    index_fini(&s->sets_by_job);
+    pool_index_fini(&s->entries_by_key);
+    pool_index_fini(&s->sets_by_job);
     bitset_fini(&s->occupied);
 }
 
@@ -121,9 +121,9 @@ static uint32_t set_find(const struct sets *s, const struct trackline_job *job)
 {
     size_t place;
     uint32_t hash = job_hash(s, job);
-    uint32_t found = index_first(&s->sets_by_job, hash, &place);
+    uint32_t found = pool_index_first(&s->sets_by_job, hash, &place);
     while (found != POOL_NONE && !trackline_job_equal(&set_at(s, found)->job, job)) {
-        found = index_next(&s->sets_by_job, hash, &place);
+        found = pool_index_next(&s->sets_by_job, hash, &place);
     }
     return found;
 }
@@ -132,13 +132,13 @@ static uint32_t entry_find(const struct sets *s, uint32_t set, uint32_t host, ui
 {
     size_t place;
     uint32_t hash = entry_hash(s, set, host, port);
-    uint32_t found = index_first(&s->entries_by_key, hash, &place);
+    uint32_t found = pool_index_first(&s->entries_by_key, hash, &place);
     while (found != POOL_NONE) {
         const struct entry *entry = entry_at(s, found);
         if (entry->set == set && entry->host == host && entry->port == port) {
             break;
         }
-        found = index_next(&s->entries_by_key, hash, &place);
+        found = pool_index_next(&s->entries_by_key, hash, &place);
     }
     return found;
 }
@@ -170,7 +170,7 @@ static void set_drop_empty(struct sets *s, uint32_t number)
         free(set->members.many);
     }
     set->cap = 0;
-    index_remove(&s->sets_by_job, job_hash(s, &set->job), number);
+    pool_index_remove(&s->sets_by_job, job_hash(s, &set->job), number);
     pool_give(&s->sets, number);
 }
 
@@ -244,7 +244,7 @@ static void entry_remove(struct sets *s, uint32_t number)
     entry_at(s, moved)->place = entry.place;
     members_shrink(s, set);
     wheel_unlink(s, number);
-    index_remove(&s->entries_by_key, entry_hash(s, entry.set, entry.host, entry.port), number);
+    pool_index_remove(&s->entries_by_key, entry_hash(s, entry.set, entry.host, entry.port), number);
     pool_give(&s->entries, number);
     set_drop_empty(s, entry.set);
     hosts_release(s->hosts, entry.host, HOSTS_ENTRY);
@@ -464,6 +464,6 @@ void sets_sample(const struct sets *s, const struct trackline_job *job, uint32_t
 
 size_t sets_bytes(const struct sets *s)
 {
-    return pool_bytes(&s->entries) + pool_bytes(&s->sets) + index_bytes(&s->entries_by_key) +
-           index_bytes(&s->sets_by_job) + s->member_bytes;
+    return pool_bytes(&s->entries) + pool_bytes(&s->sets) + pool_index_bytes(&s->entries_by_key) +
+           pool_index_bytes(&s->sets_by_job) + s->member_bytes;
 }

@@ -25,8 +25,8 @@ struct sets {
     struct hosts *hosts; /* borrowed; the registry's */
     struct pool entries;
     struct pool sets;
-    struct index entries_by_key;
-    struct index sets_by_job;
+    struct pool_index entries_by_key;
+    struct pool_index sets_by_job;
     struct bitset occupied;       /* which seconds of the wheel hold entries */
     uint32_t wheel[SETS_WHEEL_S]; /* first entry of each second */
     uint64_t done_s;              /* seconds up to this one are over */

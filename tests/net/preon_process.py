@@ -1,0 +1,143 @@
+"""The preon program as processes of a test: trackers, peers, commands, each with a deadline."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+BUILD = os.environ["PREON_BUILD"]
+PREON = os.path.join(BUILD, "preon")
+LIAR = os.path.join(BUILD, "tests", "net", "preon_liar")
+PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # sanitizers are slow: 3 in dev builds
+
+
+class Server:
+    """A tracker or peer. Its log goes to a file that is shown when a test fails."""
+
+    def __init__(self, words, log, env, program=PREON):
+        self.words = words
+        self.log = log
+        self.file = open(log, "ab")
+        self.process = subprocess.Popen([program] + words, stdout=subprocess.PIPE, stderr=self.file,
+                                        stdin=subprocess.DEVNULL, env=env, text=True)
+        self.ready = self._first_line(30 * PATIENCE)
+        if "listening on " not in self.ready:
+            self.kill()
+            raise AssertionError(f"{words}: {self.ready!r}; {open(log).read()}")
+        self.port = int(self.ready.rsplit(":", 1)[1]) if ":" in self.ready else 0
+
+    def _first_line(self, seconds):
+        lines = []
+        reader = threading.Thread(target=lambda: lines.append(self.process.stdout.readline()))
+        reader.daemon = True
+        reader.start()
+        reader.join(seconds)
+        return lines[0] if lines else ""
+
+    def stop(self):
+        """As an operator ends it: SIGTERM, and gone within five seconds."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(5 * PATIENCE + 5)
+        self.file.close()
+        self.process.stdout.close()
+        return self.process.returncode
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.file.close()
+        self.process.stdout.close()
+
+
+class Net:
+    """One test's world: a folder for everybody's data, and whoever was started in it."""
+
+    def __init__(self):
+        # Not below a deep build folder: a UNIX socket's path has at most 107 bytes.
+        self.dir = tempfile.mkdtemp(prefix="preon-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.home = os.path.join(self.dir, "home")
+        os.mkdir(self.home)
+        self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "LC_ALL": "C.UTF-8"}
+        for name in "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS":
+            if name in os.environ:
+                self.env[name] = os.environ[name]
+        self.servers = []
+        self.tracker_port = 0
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def server(self, words, name, program=PREON):
+        server = Server(words, self.path(name + ".log"), self.env, program)
+        self.servers.append(server)
+        return server
+
+    def tracker(self, port=0):
+        server = self.server(["tracker", "--host", "127.0.0.1", "--port", str(port)], "tracker")
+        self.tracker_port = server.port
+        return server
+
+    def peer(self, name, threads=2, *more, program=PREON):
+        return self.server(["peer", "--data", self.path(name), "--host", "127.0.0.1", "--port", "0",
+                            "--tracker", f"127.0.0.1:{self.tracker_port}",
+                            "--threads", str(threads), *more], name, program)
+
+    def preon(self, *words, data="master", seconds=60, check=None):
+        """Runs a command to its end; its exit code is checked when `check` is given."""
+        words = list(words)
+        if data is not None:
+            words += ["--data", self.path(data)]
+        done = subprocess.run([PREON] + words, env=self.env, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=seconds * PATIENCE)
+        if check is not None and done.returncode != check:
+            raise AssertionError(f"{words}: exit {done.returncode}, not {check}\n{done.stdout}\n"
+                                 f"{done.stderr}\n{self.logs()}")
+        return done
+
+    def json(self, *words, **more):
+        return json.loads(self.preon(*words, "--json", check=0, **more).stdout)
+
+    def create(self, *words, data="master"):
+        """A job that runs by itself; its ID."""
+        done = self.preon("job", "create", *words, "--detach", data=data, check=0)
+        return done.stdout.split()[-1]
+
+    def runs(self, name):
+        """The run log of a peer: (wall ms, "start" or "end", job, slice, rest)."""
+        rows = []
+        path = self.path(name, "runs.log")
+        if os.path.exists(path):
+            for line in open(path):
+                parts = line.split()
+                rows.append((int(parts[0]), parts[1], parts[2], int(parts[3]), parts[4:]))
+        return rows
+
+    def logs(self):
+        text = ""
+        for name in sorted(os.listdir(self.dir)):
+            if name.endswith(".log"):
+                with open(self.path(name), errors="replace") as f:
+                    text += f"--- {name}\n" + f.read()[-4000:]
+        return text
+
+    def close(self):
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def wait_for(what, seconds, describe=""):
+    """Polls a condition of another process's files; events are waited for where there are any."""
+    until = time.monotonic() + seconds * PATIENCE
+    while time.monotonic() < until:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {describe}")

@@ -298,6 +298,7 @@ void fetch_shelf_ready(struct fetch *f)
         return;
     }
     f->waiting_since_ms = clock_now_ms();
+    f->hello_at_ms = f->waiting_since_ms + HELLO_AGAIN_MS;
     fetch_event(f, (struct swarm_event){.kind = SWARM_TICK});
     for (struct partner *p = f->t->partners; p != NULL && !f->over; p = p->next) {
         if (f->only != NULL ? p == f->only : is_source(p, &f->shelf->set)) {
@@ -427,6 +428,7 @@ static void block_is_here(struct fetch *f, uint32_t block)
     uint64_t at = clock_now_ms() + NEWS_MS;
     f->t->news_at_ms = at < f->t->news_at_ms ? at : f->t->news_at_ms;
     f->waiting_since_ms = clock_now_ms();
+    f->hello_at_ms = f->waiting_since_ms + HELLO_AGAIN_MS;
 }
 
 static void intake_done(struct work *w)
@@ -567,9 +569,26 @@ void fetch_tell_news(struct fetch *f)
     f->news_count = 0;
 }
 
+/* Nothing came for a while: what we know of the sources may be old. */
+static void say_hello_again(struct fetch *f, uint64_t now_ms)
+{
+    f->hello_at_ms = now_ms + HELLO_AGAIN_MS;
+    for (struct partner *p = f->t->partners; p != NULL && f->only == NULL; p = p->next) {
+        if (is_source(p, &f->shelf->set) && !transfer_banned(f->t, &p->port->peer)) {
+            say_hello(f, p);
+        }
+    }
+}
+
 void fetch_tick(struct fetch *f, uint64_t now_ms)
 {
-    if (f->swarm != NULL && !f->over && !f->ending && swarm_deadline_ms(f->swarm) <= now_ms) {
+    if (f->swarm == NULL || f->over || f->ending) {
+        return;
+    }
+    if (swarm_deadline_ms(f->swarm) <= now_ms) {
         fetch_event(f, (struct swarm_event){.kind = SWARM_TICK});
+    }
+    if (f->hello_at_ms <= now_ms && !f->over && !f->ending) {
+        say_hello_again(f, now_ms);
     }
 }

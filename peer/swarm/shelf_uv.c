@@ -157,6 +157,7 @@ static void open_done(struct work *w)
 {
     struct shelf *s = (struct shelf *)w;
     struct transfer *t = w->t;
+    s->opened_ms = clock_now_ms();
     s->state = w->status == PN_OK ? SHELF_READY : SHELF_FAILED;
     s->stale = s->stale || s->state == SHELF_FAILED;
     s->user_count++; /* ours, while the others are told */
@@ -176,6 +177,13 @@ static void open_done(struct work *w)
     }
     shelf_put(s, false);
     transfer_arm(t);
+}
+
+/* Files that their owner puts in, or that were repaired, show only when one looks again. */
+static bool is_outdated(const struct shelf *s)
+{
+    return s->state == SHELF_READY && !s->create && !shelf_whole(s) &&
+           clock_now_ms() - s->opened_ms >= SHELF_LOOK_AGAIN_MS;
 }
 
 static struct shelf *find(struct transfer *t, const struct file_set *set)
@@ -203,11 +211,11 @@ struct shelf *shelf_get(struct transfer *t, const struct file_set *set, bool cre
                         const struct transfer_output *outputs, uint32_t count)
 {
     struct shelf *s = find(t, set);
-    if (s != NULL && (s->create || !create)) {
+    if (s != NULL && (s->create || !create) && !is_outdated(s)) {
         s->user_count++;
         return s;
     }
-    if (s != NULL) { /* opened for reading only: those who use it go on, others get the new one */
+    if (s != NULL) { /* those who use it go on, others get the new one */
         s->user_count++;
         shelf_put(s, true);
     }

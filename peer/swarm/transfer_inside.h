@@ -27,6 +27,8 @@ enum {
     NEWS_MS = 20, /* HAVE is told at most this often */
     NEWS_MAX = 4096,
     SHELF_IDLE_MS = 30 * 1000,
+    SHELF_LOOK_AGAIN_MS = 1000, /* at a set that nobody fetches and that is not whole */
+    HELLO_AGAIN_MS = 5 * 1000,  /* a fetch that gets nothing asks its sources what they have */
     BAN_MS = 60 * 60 * 1000,
     BANS_MAX = 4096,
     ANSWER_MS = 30 * 1000, /* for a piece of a manifest */
@@ -65,6 +67,7 @@ struct shelf {
     struct spread spread;
     uint32_t user_count;
     uint64_t idle_since_ms;
+    uint64_t opened_ms;
     bool stale; /* not to be found any more; freed with its last user */
 };
 
@@ -80,6 +83,7 @@ struct fetch {
     uint32_t news_count;
     uint32_t work_count; /* in the pool */
     uint64_t waiting_since_ms;
+    uint64_t hello_at_ms;
     bool ending; /* every block is here, outputs are being made durable */
     bool over;   /* cancelled, failed or done: freed when the pool has let go of it */
 };

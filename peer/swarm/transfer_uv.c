@@ -110,6 +110,7 @@ static uint64_t deadline_ms(const struct transfer *t)
         }
         if (f->swarm != NULL && !f->over && !f->ending) {
             at = earlier(at, swarm_deadline_ms(f->swarm));
+            at = earlier(at, f->hello_at_ms);
         }
     }
     for (const struct transfer_fetch *m = t->manifests; m != NULL; m = m->next) {

@@ -76,7 +76,8 @@ struct transfer_output {
 
 /*
  * Pulls an attempt's outputs from port into the store's outputs/; durable at PN_OK. outputs is
- * copied; sorted by index. Fails when the port closes or denies.
+ * copied; sorted by index. Fails when the port closes or denies. Not for the own port: there
+ * store_outbox_hand_over does it without copying.
  */
 enum pn_status transfer_fetch_outputs(struct transfer *t, struct port *port,
                                       const struct file_set *attempt,

@@ -457,6 +457,33 @@ static void a_cut_link_loses_nothing_that_arrived(void **state)
     free_job();
 }
 
+/* The master's shelf is opened while the owner still puts files in. */
+static void files_that_come_later_are_found(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    know_job(2);
+    struct end *a = join(2, 1);
+    struct waiting w = {.left = 1};
+    (void)fetch(2, &w);
+    assert_int_equal(transfer_add_source(transfers[2], &job, &a->port), PN_OK);
+    run_rounds(500);
+    for (uint32_t i = 0; i < FILES; i++) {
+        struct store_put *put;
+        if (sizes[i] > 0) {
+            assert_int_equal(store_put_begin(stores[1], sizes[i], &roots[i], &put, &err), PN_OK);
+            assert_int_equal(store_put_write(put, (struct pn_bytes){contents[i], sizes[i]}, &err),
+                             PN_OK);
+            assert_int_equal(store_put_finish(put, &err), PN_OK);
+        }
+    }
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(2);
+    free_job();
+}
+
 static void flip_byte(uint32_t peer, uint32_t file, off_t at)
 {
     char hex[DIGEST_HEX_BYTES];
@@ -627,6 +654,7 @@ int main(void)
         TEST(a_job_goes_from_its_master_to_a_worker),
         TEST(a_peer_passes_on_what_it_gets),
         TEST(a_cut_link_loses_nothing_that_arrived),
+        TEST(files_that_come_later_are_found),
         TEST(a_changed_file_is_noticed_not_served),
         TEST(outputs_are_pulled_and_durable),
         TEST(who_may_not_read_is_told_so),

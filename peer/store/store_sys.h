@@ -151,12 +151,12 @@ struct store_adopt {
 };
 
 /*
- * Copies a worker's collected outputs into the outbox, all or none, durable on PN_OK. note is what
- * the worker needs to vote again after a restart (its encoded vote); outputs are hashed into
- * size and root. PN_E_TOO_BIG when they have more than bytes_max in all. PN_E_EXISTS.
+ * Copies a worker's collected outputs towards the outbox, all or none, and hashes them into size
+ * and root. PN_E_TOO_BIG when they have more than bytes_max in all; PN_E_EXISTS.
  *
- * As the vote holds the roots, it is two calls: adopt copies and hashes; commit adds the note and
- * puts all in place. Adopted outputs that are not committed are gone after a restart.
+ * As the vote holds the roots, it is two calls: commit adds a note, which is whatever the worker
+ * needs to vote again after a restart, and puts all in place, durably. Adopted outputs that are
+ * not committed are gone after a restart; an attempt without outputs is only committed.
  */
 enum pn_status store_outbox_adopt(struct store *s, const struct file_set *attempt,
                                   struct store_adopt *outputs, uint32_t count, uint64_t bytes_max,
@@ -182,8 +182,8 @@ enum pn_status store_outbox_drop(struct store *s, const struct file_set *attempt
                                  struct pn_err *err);
 
 /*
- * Makes fetched outputs final: syncs, renames, syncs the folders; durable on PN_OK. Every one of
- * the count indices was opened with create and is whole. PN_E_EXISTS is success: they are there.
+ * Makes fetched outputs final: syncs, renames, syncs the folders; durable on PN_OK. All of them
+ * were opened with create and are whole. PN_OK also when they are final already.
  */
 enum pn_status store_outputs_finish(struct store *s, const struct file_set *attempt,
                                     struct pn_err *err);

@@ -144,8 +144,8 @@ enum pn_status store_file_open(struct store *s, const struct digest *root, uint6
     }
     f->of_job = true;
     store_lock(s);
-    bool here = index_here(&s->index, root);
-    bool prove = here ? !index_proven(&s->index, root) : s->unclean;
+    bool here = catalogue_here(&s->index, root);
+    bool prove = here ? !catalogue_proven(&s->index, root) : s->unclean;
     store_unlock(s);
 
     enum pn_status status = open_shared(s, f, create, prove, out, err);
@@ -155,9 +155,9 @@ enum pn_status store_file_open(struct store *s, const struct digest *root, uint6
     file_lock(*out);
     store_lock(s); /* in this order, as when a file becomes whole */
     if ((*out)->on_disk_whole) {
-        status = index_set_here(&s->index, root, true);
+        status = catalogue_set_here(&s->index, root, true);
     } else {
-        index_set_gone(&s->index, root);
+        catalogue_set_gone(&s->index, root);
     }
     store_unlock(s);
     file_unlock(*out);
@@ -465,7 +465,7 @@ enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd
 bool store_has_file(struct store *s, const struct digest *root)
 {
     store_lock(s);
-    bool has = index_proven(&s->index, root);
+    bool has = catalogue_proven(&s->index, root);
     store_unlock(s);
     return has;
 }

@@ -15,7 +15,7 @@ struct index_job {
     struct index_content *contents[];
 };
 
-void index_init(struct index *x, uint64_t seed)
+void catalogue_init(struct index *x, uint64_t seed)
 {
     table_init(&x->jobs, DIGEST_BYTES, INDEX_JOBS_MAX, seed);
     table_init(&x->contents, DIGEST_BYTES, INDEX_CONTENTS_MAX, ~seed);
@@ -30,7 +30,7 @@ static void free_values(struct table *t)
     table_fini(t);
 }
 
-void index_fini(struct index *x)
+void catalogue_fini(struct index *x)
 {
     free_values(&x->jobs);
     free_values(&x->contents);
@@ -81,9 +81,9 @@ static void job_undo(struct index *x, struct index_job *j)
     free(j);
 }
 
-enum pn_status index_add_job(struct index *x, const struct digest *job, const struct manifest *m)
+enum pn_status catalogue_add_job(struct index *x, const struct digest *job, const struct manifest *m)
 {
-    if (index_has_job(x, job)) {
+    if (catalogue_has_job(x, job)) {
         return PN_E_EXISTS;
     }
     struct index_job *j = calloc(1, sizeof *j + m->file_count * sizeof j->contents[0]);
@@ -108,7 +108,7 @@ enum pn_status index_add_job(struct index *x, const struct digest *job, const st
     return status;
 }
 
-bool index_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg)
+bool catalogue_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg)
 {
     struct index_job *j = table_remove(&x->jobs, job->b);
     if (j == NULL) {
@@ -127,12 +127,12 @@ bool index_remove_job(struct index *x, const struct digest *job, index_each *orp
     return true;
 }
 
-bool index_has_job(const struct index *x, const struct digest *job)
+bool catalogue_has_job(const struct index *x, const struct digest *job)
 {
     return table_get(&x->jobs, job->b) != NULL;
 }
 
-void index_jobs(const struct index *x, index_each *each, void *arg)
+void catalogue_jobs(const struct index *x, index_each *each, void *arg)
 {
     size_t place = 0;
     for (const struct index_job *j = table_next(&x->jobs, &place); j != NULL;
@@ -141,7 +141,7 @@ void index_jobs(const struct index *x, index_each *each, void *arg)
     }
 }
 
-enum pn_status index_set_here(struct index *x, const struct digest *root, bool proven)
+enum pn_status catalogue_set_here(struct index *x, const struct digest *root, bool proven)
 {
     enum pn_status status;
     struct index_content *c = content_make(x, root, &status);
@@ -152,7 +152,7 @@ enum pn_status index_set_here(struct index *x, const struct digest *root, bool p
     return status;
 }
 
-void index_set_gone(struct index *x, const struct digest *root)
+void catalogue_set_gone(struct index *x, const struct digest *root)
 {
     struct index_content *c = content_at(x, root);
     if (c != NULL) {
@@ -161,19 +161,19 @@ void index_set_gone(struct index *x, const struct digest *root)
     }
 }
 
-bool index_here(const struct index *x, const struct digest *root)
+bool catalogue_here(const struct index *x, const struct digest *root)
 {
     const struct index_content *c = content_at(x, root);
     return c != NULL && c->here;
 }
 
-bool index_proven(const struct index *x, const struct digest *root)
+bool catalogue_proven(const struct index *x, const struct digest *root)
 {
     const struct index_content *c = content_at(x, root);
     return c != NULL && c->here && c->proven;
 }
 
-bool index_named(const struct index *x, const struct digest *root)
+bool catalogue_named(const struct index *x, const struct digest *root)
 {
     const struct index_content *c = content_at(x, root);
     return c != NULL && c->named > 0;

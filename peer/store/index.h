@@ -20,25 +20,25 @@ struct index {
 
 typedef void index_each(void *arg, const struct digest *digest);
 
-void index_init(struct index *x, uint64_t seed);
-void index_fini(struct index *x);
+void catalogue_init(struct index *x, uint64_t seed);
+void catalogue_fini(struct index *x);
 
 /* Adds the job and counts its files. PN_E_EXISTS, PN_E_FULL, PN_E_NO_MEMORY: nothing changed. */
-enum pn_status index_add_job(struct index *x, const struct digest *job, const struct manifest *m);
+enum pn_status catalogue_add_job(struct index *x, const struct digest *job, const struct manifest *m);
 
 /* Tells each content that no job names any more; those are forgotten. False: no such job. */
-bool index_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg);
+bool catalogue_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg);
 
-bool index_has_job(const struct index *x, const struct digest *job);
-void index_jobs(const struct index *x, index_each *each, void *arg);
+bool catalogue_has_job(const struct index *x, const struct digest *job);
+void catalogue_jobs(const struct index *x, index_each *each, void *arg);
 
 /* The file with this root is whole on the disk; proven: known to hash right. */
-enum pn_status index_set_here(struct index *x, const struct digest *root, bool proven);
-void index_set_gone(struct index *x, const struct digest *root);
-bool index_here(const struct index *x, const struct digest *root);
-bool index_proven(const struct index *x, const struct digest *root); /* and here */
+enum pn_status catalogue_set_here(struct index *x, const struct digest *root, bool proven);
+void catalogue_set_gone(struct index *x, const struct digest *root);
+bool catalogue_here(const struct index *x, const struct digest *root);
+bool catalogue_proven(const struct index *x, const struct digest *root); /* and here */
 
 /* Does some job name this content? */
-bool index_named(const struct index *x, const struct digest *root);
+bool catalogue_named(const struct index *x, const struct digest *root);
 
 #endif

@@ -106,24 +106,24 @@ static void contents_go_with_the_last_job_that_names_them(void **state)
     struct manifest m = {.files = files, .file_count = 2};
     struct digest a = {{1}};
     struct digest b = {{2}};
-    index_init(&x, 1);
-    assert_int_equal(index_add_job(&x, &a, &m), PN_OK);
-    assert_int_equal(index_add_job(&x, &a, &m), PN_E_EXISTS);
-    assert_int_equal(index_add_job(&x, &b, &m), PN_OK);
-    assert_false(index_here(&x, &files[0].root));
-    assert_int_equal(index_set_here(&x, &files[0].root, false), PN_OK);
-    assert_true(index_here(&x, &files[0].root));
-    assert_false(index_proven(&x, &files[0].root));
+    catalogue_init(&x, 1);
+    assert_int_equal(catalogue_add_job(&x, &a, &m), PN_OK);
+    assert_int_equal(catalogue_add_job(&x, &a, &m), PN_E_EXISTS);
+    assert_int_equal(catalogue_add_job(&x, &b, &m), PN_OK);
+    assert_false(catalogue_here(&x, &files[0].root));
+    assert_int_equal(catalogue_set_here(&x, &files[0].root, false), PN_OK);
+    assert_true(catalogue_here(&x, &files[0].root));
+    assert_false(catalogue_proven(&x, &files[0].root));
     orphan_count = 0;
-    assert_true(index_remove_job(&x, &a, on_orphan, &files[0].root));
+    assert_true(catalogue_remove_job(&x, &a, on_orphan, &files[0].root));
     assert_int_equal(orphan_count, 0);
-    assert_true(index_named(&x, &files[0].root));
-    assert_true(index_remove_job(&x, &b, on_orphan, &files[0].root));
+    assert_true(catalogue_named(&x, &files[0].root));
+    assert_true(catalogue_remove_job(&x, &b, on_orphan, &files[0].root));
     assert_int_equal(orphan_count, 1);
-    assert_false(index_here(&x, &files[0].root));
-    assert_false(index_remove_job(&x, &b, on_orphan, &files[0].root));
+    assert_false(catalogue_here(&x, &files[0].root));
+    assert_false(catalogue_remove_job(&x, &b, on_orphan, &files[0].root));
     assert_int_equal(x.contents.count, 0);
-    index_fini(&x);
+    catalogue_fini(&x);
 }
 
 int main(void)

@@ -1,0 +1,37 @@
+/*
+ * home_sys -- the peer that a command speaks to: the one that runs, or a child of its own for as
+ * long as it needs one (embedded mode).
+ */
+#ifndef PREON_TOOLS_HOME_SYS_H
+#define PREON_TOOLS_HOME_SYS_H
+
+#include <sys/types.h>
+
+#include "tools/client_sys.h"
+#include "tools/command.h"
+
+struct home {
+    struct client *client;
+    bool embedded; /* the peer is our child: */
+    pid_t child;
+    int ready_fd; /* the child ends when it closes */
+};
+
+enum home_wish {
+    HOME_TO_LOOK,   /* a child works on nothing: the command only asks or orders */
+    HOME_TO_LAUNCH, /* a child works, with the command's --threads and --tracker */
+};
+
+/*
+ * Complains itself. EXIT_CODE_OK: *out is to be closed by home_close. A peer that runs but refuses
+ * us is an error, never a reason to start another.
+ */
+enum exit_code home_open(struct context *c, enum home_wish wish, struct home *out);
+
+/* Asks a child to end and waits for it, a few seconds at most. */
+void home_close(struct home *h);
+
+/* Finds a job by the beginning of its ID and writes the whole ID. Complains itself. */
+enum exit_code home_find_job(struct home *h, const char *prefix, char id[DIGEST_HEX_BYTES]);
+
+#endif

@@ -1,0 +1,244 @@
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "jobs/program.h"
+#include "tools/client_sys.h"
+#include "tools/commands.h"
+#include "tools/interrupt_sys.h"
+#include "tools/paths_sys.h"
+#include "tools/print_sys.h"
+#include "tools/progress.h"
+
+enum {
+    TEXT_BYTES = 256,
+    DISK_LOW_MIB = 512,
+    DIAL_WITHIN_MS = 2000,
+};
+
+enum finding { FINE, NOTE, WRONG };
+
+/* One thing that was looked at. */
+struct check {
+    const char *name;
+    enum finding finding;
+    char text[TEXT_BYTES];
+    char remedy[TEXT_BYTES];
+};
+
+struct doctor {
+    struct context *context;
+    struct client *client; /* of the peer that runs here, or NULL */
+};
+
+__attribute__((format(printf, 4, 5))) static void say(struct check *out, enum finding finding,
+                                                      const char *remedy, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(out->text, sizeof out->text, format, args);
+    va_end(args);
+    (void)snprintf(out->remedy, sizeof out->remedy, "%s", remedy);
+    out->finding = finding;
+}
+
+/* --- the checks --- */
+
+static void check_programs(struct doctor *d, struct check *out)
+{
+    char dir[PATH_BYTES_MAX];
+    char path[PATH_BYTES_MAX + 64];
+    char name[JOB_PROGRAM_NAME_BYTES];
+    struct pn_err err;
+    const struct job_program *program;
+    (void)d;
+    if (paths_libexec(dir, &err) != PN_OK) {
+        say(out, WRONG, "install all of Preon's files", "%s", err.text);
+        return;
+    }
+    (void)snprintf(path, sizeof path, "%s/launcher", dir);
+    bool good = access(path, X_OK) == 0;
+    for (size_t i = 0; good && (program = job_program_at(i)) != NULL; i++) {
+        job_program_name(program, name);
+        (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+        good = access(path, X_OK) == 0;
+    }
+    if (good) {
+        say(out, FINE, "", "launcher and job programs are in %.200s", dir);
+    } else {
+        say(out, WRONG, "install all of Preon's files", "%.200s: %s", path, strerror(errno));
+    }
+}
+
+static void check_data(struct doctor *d, struct check *out)
+{
+    struct statvfs fs;
+    const char *dir = d->context->data_dir;
+    if (access(dir, F_OK) != 0 && errno == ENOENT) {
+        say(out, FINE, "", "%.200s does not exist yet", dir);
+    } else if (access(dir, R_OK | W_OK | X_OK) != 0) {
+        say(out, WRONG, "give --data DIR, or make it yours", "%.200s: %s", dir, strerror(errno));
+    } else if (statvfs(dir, &fs) == 0 && fs.f_bavail * fs.f_frsize >> 20 < DISK_LOW_MIB) {
+        say(out, NOTE, "free some room", "%.180s: only %llu MiB are free", dir,
+            (unsigned long long)(fs.f_bavail * fs.f_frsize >> 20));
+    } else {
+        say(out, FINE, "", "%.200s can be written", dir);
+    }
+}
+
+static void check_peer(struct doctor *d, struct check *out)
+{
+    struct pn_err err;
+    enum pn_status status = client_open(d->context->data_dir, &d->client, &err);
+    if (status == PN_OK) {
+        say(out, FINE, "", "runs, process %.0f", progress_number(client_peer(d->client), "pid"));
+    } else if (status == PN_E_NOT_FOUND) {
+        say(out, NOTE, "to lend this machine: preon peer", "does not run");
+    } else {
+        say(out, WRONG, "run this as the peer's user, or give --data DIR", "%s", err.text);
+    }
+}
+
+/* What stands in a /proc/sys file, -1 when it is not there. */
+static long sysctl_value(const char *path)
+{
+    long value = -1;
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        value = fscanf(file, "%ld", &value) == 1 ? value : -1;
+        (void)fclose(file);
+    }
+    return value;
+}
+
+static void check_sandbox(struct doctor *d, struct check *out)
+{
+    if (d->client != NULL) {
+        const json_t *peer = client_peer(d->client);
+        const char *tier = progress_text(peer, "tier");
+        say(out, strcmp(tier, "full") == 0 ? FINE : NOTE, progress_text(peer, "tier_remedy"),
+            "%s%s%.180s", tier, strcmp(tier, "full") == 0 ? "" : ": ",
+            progress_text(peer, "tier_reason"));
+    } else if (sysctl_value("/proc/sys/user/max_user_namespaces") == 0) {
+        say(out, NOTE, "sysctl user.max_user_namespaces=10000",
+            "reduced: user.max_user_namespaces is 0");
+    } else if (sysctl_value("/proc/sys/kernel/unprivileged_userns_clone") == 0) {
+        say(out, NOTE, "sysctl kernel.unprivileged_userns_clone=1",
+            "reduced: kernel.unprivileged_userns_clone is 0");
+    } else if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1) {
+        say(out, NOTE, "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+            "reduced: AppArmor restricts user namespaces");
+    } else {
+        say(out, FINE, "", "nothing that is known forbids one; a running peer tells for certain");
+    }
+}
+
+static bool dial(const struct addrinfo *at)
+{
+    int error = ETIMEDOUT;
+    socklen_t error_len = sizeof error;
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    bool good = connect(fd, at->ai_addr, at->ai_addrlen) == 0;
+    if (!good && errno == EINPROGRESS) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+        good = poll(&poll_fd, 1, DIAL_WITHIN_MS) == 1 &&
+               getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) == 0 && error == 0;
+        errno = error;
+    }
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+    return good;
+}
+
+static void check_tracker(struct doctor *d, struct check *out)
+{
+    const json_t *tracker =
+        d->client == NULL ? NULL
+                          : json_array_get(json_object_get(client_peer(d->client), "trackers"), 0);
+    if (tracker != NULL) {
+        bool connected = json_is_true(json_object_get(tracker, "connected"));
+        say(out, connected ? FINE : NOTE, "check --tracker; start `preon tracker` there",
+            "%.100s: %s%.120s", progress_text(tracker, "name"),
+            connected ? "connected" : "not connected: ", progress_text(tracker, "trouble"));
+        return;
+    }
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo("127.0.0.1", "7600", &hints, &found) != 0) {
+        return;
+    }
+    bool reached = dial(found);
+    say(out, reached ? FINE : NOTE, "start `preon tracker`, or name one: --tracker HOST",
+        "127.0.0.1:7600: %s", reached ? "reached" : strerror(errno));
+    freeaddrinfo(found);
+}
+
+static const struct {
+    const char *name;
+    void (*look)(struct doctor *d, struct check *out);
+} CHECKS[] = {
+    {"programs", check_programs}, {"data", check_data},       {"peer", check_peer},
+    {"sandbox", check_sandbox},   {"tracker", check_tracker},
+};
+
+/* --- the command --- */
+
+static const char *finding_name(enum finding finding)
+{
+    switch (finding) {
+    case FINE:
+        return "ok";
+    case NOTE:
+        return "note";
+    case WRONG:
+        return "wrong";
+    }
+    return "";
+}
+
+static void print_check(const struct check *k)
+{
+    (void)printf("%-6s %-10s %s\n", finding_name(k->finding), k->name, k->text);
+    if (k->finding != FINE && k->remedy[0] != '\0') {
+        (void)printf("%-17s %s\n", "", k->remedy);
+    }
+}
+
+enum exit_code command_doctor(struct context *c)
+{
+    struct doctor d = {.context = c};
+    enum exit_code code = EXIT_CODE_OK;
+    json_t *list = json_array();
+    interrupt_install();
+    for (size_t i = 0; i < sizeof CHECKS / sizeof CHECKS[0]; i++) {
+        struct check k = {.name = CHECKS[i].name};
+        CHECKS[i].look(&d, &k);
+        code = k.finding == WRONG ? EXIT_CODE_FAILED : code;
+        if (c->json) {
+            (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", k.name,
+                                                        "finding", finding_name(k.finding), "text",
+                                                        k.text, "remedy", k.remedy));
+        } else {
+            print_check(&k);
+        }
+    }
+    if (c->json) {
+        json_t *json = json_pack("{s:i, s:O}", "schema", 1, "checks", list);
+        print_json(json);
+        json_decref(json);
+    }
+    json_decref(list);
+    client_close(d.client);
+    return code;
+}

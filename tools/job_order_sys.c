@@ -1,0 +1,68 @@
+#include <stdio.h>
+
+#include "tools/commands.h"
+#include "tools/job_watch_sys.h"
+
+enum { REQUEST_BYTES = 160 };
+
+/* An order about one job. */
+static enum pn_status order(struct home *h, const char *method, const char *id, const char *verb,
+                            struct pn_err *err)
+{
+    char request[REQUEST_BYTES];
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s%s", id, verb);
+    return client_ask(h->client, method, request, NULL, NULL, err);
+}
+
+static enum exit_code plain_order(struct context *c, const char *method, const char *verb,
+                                  const char *done)
+{
+    struct home h;
+    struct pn_err err;
+    char id[DIGEST_HEX_BYTES];
+    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    code = home_find_job(&h, c->args.positionals[0], id);
+    if (code == EXIT_CODE_OK) {
+        code = order(&h, method, id, verb, &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
+    }
+    if (code == EXIT_CODE_OK && c->json) {
+        (void)printf("{\"schema\": 1, \"id\": \"%s\", \"done\": \"%s\"}\n", id, done);
+    } else if (code == EXIT_CODE_OK) {
+        (void)fprintf(stderr, "preon: job %.12s is %s\n", id, done);
+    }
+    home_close(&h);
+    return code;
+}
+
+enum exit_code command_cancel(struct context *c)
+{
+    return plain_order(c, "POST", "/cancel", "cancelled");
+}
+
+enum exit_code command_rm(struct context *c) { return plain_order(c, "DELETE", "", "removed"); }
+
+enum exit_code command_resume(struct context *c)
+{
+    struct home h;
+    struct pn_err err;
+    char id[DIGEST_HEX_BYTES];
+    enum exit_code code = home_open(c, HOME_TO_LAUNCH, &h);
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    code = home_find_job(&h, c->args.positionals[0], id);
+    if (code == EXIT_CODE_OK) {
+        code = order(&h, "POST", id, "/resume", &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
+    }
+    if (code == EXIT_CODE_OK && args_given(&c->args, "detach") && !h.embedded) {
+        (void)printf("%s\n", id);
+    } else if (code == EXIT_CODE_OK) {
+        const struct watch w = {.job_id = id, .into = args_text(&c->args, "into")};
+        code = watch_job(c, &h, &w);
+    }
+    home_close(&h);
+    return code;
+}

@@ -1,0 +1,394 @@
+#include "tools/job_results_sys.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/hash.h"
+#include "common/manifest.h"
+#include "jobs/mandelbrot/mandelbrot_sys.h"
+#include "jobs/nonce/nonce_args.h"
+#include "tools/commands.h"
+#include "tools/human.h"
+#include "tools/paths_sys.h"
+#include "tools/print_sys.h"
+#include "tools/progress.h"
+
+enum { REQUEST_BYTES = 200, PAGE = 64 };
+
+/* --- the job's manifest --- */
+
+static enum pn_status append(void *arg, struct pn_bytes bytes) { return buffer_append(arg, bytes); }
+
+/* Fetches and parses it; its hash must be the job's ID. *out is initialised in any case. */
+static enum pn_status fetch_manifest(struct home *h, const char *job_id, struct manifest *out,
+                                     struct pn_err *err)
+{
+    char request[REQUEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    struct digest id;
+    struct buffer text;
+    manifest_init(out, MANIFEST_JOB);
+    buffer_init(&text, MANIFEST_BYTES_MAX);
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s/manifest", job_id);
+    enum pn_status status = client_fetch(h->client, request, append, &text, err);
+    if (status == PN_OK) {
+        manifest_id(buffer_bytes(&text), &id);
+        digest_hex(&id, hex);
+        status =
+            strcmp(hex, job_id) == 0
+                ? manifest_parse(buffer_bytes(&text), out, err)
+                : pn_fail(err, PN_E_MISMATCH, "job %.12s: its manifest has another hash", job_id);
+    }
+    buffer_fini(&text);
+    return status;
+}
+
+/* --- where an output goes --- */
+
+struct sink {
+    FILE *file; /* the output's own, or NULL */
+    struct mandelbrot_png *png;
+    struct hash_stream *hash;
+    struct pn_err err; /* of whatever failed first */
+};
+
+static enum pn_status sink_bytes(void *arg, struct pn_bytes bytes)
+{
+    struct sink *s = arg;
+    if (!hash_stream_update(s->hash, bytes)) {
+        return pn_fail(&s->err, PN_E_MISMATCH, "is longer than its size says");
+    }
+    if (s->png != NULL) {
+        return mandelbrot_png_add(s->png, bytes, &s->err);
+    }
+    if (fwrite(bytes.ptr, 1, bytes.len, s->file) != bytes.len) {
+        return pn_fail(&s->err, errno == ENOSPC ? PN_E_FULL : PN_E_SYSTEM, "%s", strerror(errno));
+    }
+    return PN_OK;
+}
+
+/* One output through a sink, checked against its root. */
+static enum pn_status fetch_output(struct home *h, const char *job_id, uint64_t slice,
+                                   const json_t *output, struct sink *s, struct pn_err *err)
+{
+    char request[REQUEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    struct digest root;
+    const struct digest *leaves;
+    const double size = progress_number(output, "size");
+    const double index = progress_number(output, "index");
+    s->hash = hash_stream_new((uint64_t)size);
+    s->err = (struct pn_err){PN_OK, ""};
+    if (s->hash == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%" PRIu64 "/outputs/%.0f", job_id,
+                   slice, index);
+    enum pn_status status = client_fetch(h->client, request, sink_bytes, s, err);
+    if (s->err.status != PN_OK) {
+        *err = s->err;
+        status = s->err.status;
+    } else if (status == PN_OK) {
+        bool whole = hash_stream_final(s->hash, &root, &leaves);
+        digest_hex(&root, hex);
+        if (!whole || strcmp(hex, progress_text(output, "root")) != 0) {
+            status = pn_fail(err, PN_E_MISMATCH, "the bytes that came have another hash");
+        }
+    }
+    hash_stream_free(s->hash);
+    s->hash = NULL;
+    return status;
+}
+
+/* --- files --- */
+
+/* Opens PATH.part; the caller renames it. */
+static FILE *open_part(const char *path, char part[PATH_BYTES_MAX], struct pn_err *err)
+{
+    if (snprintf(part, PATH_BYTES_MAX, "%s.part", path) >= PATH_BYTES_MAX) {
+        (void)pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", path);
+        return NULL;
+    }
+    if (paths_make_parent(path, 0777, err) != PN_OK) {
+        return NULL;
+    }
+    FILE *file = fopen(part, "wbe");
+    if (file == NULL) {
+        (void)pn_fail(err, PN_E_SYSTEM, "%s: %s", part, strerror(errno));
+    }
+    return file;
+}
+
+/* Closes and puts into place, or removes: *status tells which and may get worse. */
+static void close_part(FILE *file, const char *part, const char *path, enum pn_status *status,
+                       struct pn_err *err)
+{
+    bool closed = fclose(file) == 0;
+    if (*status == PN_OK && (!closed || rename(part, path) != 0)) {
+        *status = pn_fail(err, errno == ENOSPC ? PN_E_FULL : PN_E_SYSTEM, "%s: %s", path,
+                          strerror(errno));
+    }
+    if (*status != PN_OK) {
+        (void)unlink(part);
+    }
+}
+
+static enum pn_status write_output(struct home *h, const char *job_id, uint64_t slice,
+                                   const json_t *output, const char *path, struct pn_err *err)
+{
+    char part[PATH_BYTES_MAX];
+    struct sink s = {.file = open_part(path, part, err)};
+    if (s.file == NULL) {
+        return err->status;
+    }
+    enum pn_status status = fetch_output(h, job_id, slice, output, &s, err);
+    if (status != PN_OK) {
+        pn_err_wrap(err, "%s", path);
+    }
+    close_part(s.file, part, path, &status, err);
+    return status;
+}
+
+/* --- walking over the results --- */
+
+struct walk {
+    struct home *home;
+    const char *job_id;
+    const struct manifest *manifest;
+    const char *into;
+    struct sink picture;
+    uint64_t next_slice; /* of a picture: they must come without gaps */
+    json_t *all;         /* of a list: what was seen; owned */
+    uint64_t files;
+};
+
+typedef enum pn_status (*walk_each)(struct walk *w, const json_t *result, struct pn_err *err);
+
+static enum pn_status walk_results(struct walk *w, walk_each each, struct pn_err *err)
+{
+    enum pn_status status = PN_OK;
+    for (double from = 0; status == PN_OK && from >= 0;) {
+        char request[REQUEST_BYTES];
+        json_t *page = NULL;
+        size_t index = 0;
+        const json_t *result = NULL;
+        (void)snprintf(request, sizeof request, "/v1/jobs/%s/results?from=%.0f&count=%d", w->job_id,
+                       from, PAGE);
+        status = client_ask(w->home->client, "GET", request, NULL, &page, err);
+        json_array_foreach(json_object_get(page, "results"), index, result)
+        {
+            status = status == PN_OK ? each(w, result, err) : status;
+        }
+        const json_t *next = json_object_get(page, "next");
+        from = next != NULL ? json_number_value(next) : -1;
+        json_decref(page);
+    }
+    return status;
+}
+
+static enum pn_status write_slice(struct walk *w, const json_t *result, struct pn_err *err)
+{
+    size_t index = 0;
+    const json_t *output = NULL;
+    enum pn_status status = PN_OK;
+    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    json_array_foreach(json_object_get(result, "outputs"), index, output)
+    {
+        char path[PATH_BYTES_MAX];
+        const double which = progress_number(output, "index");
+        if (status != PN_OK) {
+            break;
+        }
+        if (which < 0 || which >= w->manifest->output_count) {
+            return pn_fail(err, PN_E_MISMATCH, "slice %" PRIu64 ": an output that no name is for",
+                           slice);
+        }
+        const char *name = w->manifest->outputs[(size_t)which];
+        if (snprintf(path, sizeof path, "%s/%" PRIu64 "/%s", w->into, slice, name) >=
+            (int)sizeof path) {
+            return pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", path);
+        }
+        status = write_output(w->home, w->job_id, slice, output, path, err);
+        w->files += status == PN_OK;
+    }
+    return status;
+}
+
+static enum pn_status draw_slice(struct walk *w, const json_t *result, struct pn_err *err)
+{
+    const json_t *output = json_array_get(json_object_get(result, "outputs"), 0);
+    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    if (output == NULL || slice != w->next_slice) {
+        return pn_fail(err, PN_E_NOT_FOUND, "slice %" PRIu64 " has no result (yet); see --raw",
+                       w->next_slice);
+    }
+    w->next_slice++;
+    return fetch_output(w->home, w->job_id, slice, output, &w->picture, err);
+}
+
+static enum pn_status keep_slice(struct walk *w, const json_t *result, struct pn_err *err)
+{
+    return json_array_append_new(w->all, json_deep_copy(result)) == 0
+               ? PN_OK
+               : pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+}
+
+static enum pn_status write_picture(struct walk *w, struct pn_err *err)
+{
+    const struct manifest *m = w->manifest;
+    struct mandelbrot_view view;
+    char path[PATH_BYTES_MAX];
+    char part[PATH_BYTES_MAX];
+    enum pn_status status =
+        mandelbrot_view_parse((const char *const *)m->args + 1, m->arg_count - 1, &view, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    if (snprintf(path, sizeof path, "%s/%s.png", w->into, m->name) >= (int)sizeof path) {
+        return pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", path);
+    }
+    FILE *file = open_part(path, part, err);
+    if (file == NULL) {
+        return err->status;
+    }
+    status = mandelbrot_png_new(&view, file, &w->picture.png, err);
+    if (status == PN_OK) {
+        status = walk_results(w, draw_slice, err);
+    }
+    if (status == PN_OK && w->next_slice != m->slice_count) {
+        status = pn_fail(err, PN_E_NOT_FOUND, "slice %" PRIu64 " has no result (yet); see --raw",
+                         w->next_slice);
+    }
+    if (status == PN_OK) {
+        status = mandelbrot_png_end(w->picture.png, err);
+    }
+    mandelbrot_png_free(w->picture.png);
+    close_part(file, part, path, &status, err);
+    if (status == PN_OK) {
+        (void)printf("%s\n", path);
+    }
+    return status;
+}
+
+static bool is_program(const struct manifest *m, const char *name)
+{
+    return m->program_kind == PROGRAM_OWN && m->arg_count > 0 && strcmp(m->args[0], name) == 0;
+}
+
+enum exit_code results_write(struct home *h, const char *job_id, const char *into, bool raw)
+{
+    struct pn_err err;
+    struct manifest m;
+    struct walk w = {.home = h, .job_id = job_id, .manifest = &m, .into = into};
+    enum pn_status status = fetch_manifest(h, job_id, &m, &err);
+    if (status == PN_OK && is_program(&m, "mandelbrot@1") && !raw) {
+        status = write_picture(&w, &err);
+    } else if (status == PN_OK) {
+        status = walk_results(&w, write_slice, &err);
+        if (status == PN_OK) {
+            (void)fprintf(stderr, "preon: %" PRIu64 " files in %s\n", w.files, into);
+        }
+    }
+    manifest_fini(&m);
+    return status == PN_OK ? EXIT_CODE_OK : complain(&err);
+}
+
+/* --- the answer of a search --- */
+
+static enum pn_status check_nonce(const struct manifest *m, const json_t *job, struct pn_err *err)
+{
+    struct nonce_puzzle puzzle;
+    uint8_t digest[SHA256_DIGEST_BYTES];
+    uint64_t nonce = 0;
+    bool hit = false;
+    const char *text = progress_text(job, "answer.fields.nonce");
+    enum pn_status status =
+        nonce_args_parse((const char *const *)m->args + 1, m->arg_count - 1, &puzzle, err);
+    if (status == PN_OK) {
+        status = args_number(ARGS_U64, text, &nonce, err);
+    }
+    if (status != PN_OK) {
+        return status;
+    }
+    nonce_puzzle_digest(&puzzle, nonce, digest);
+    (void)nonce_puzzle_word(&puzzle, nonce, &hit);
+    return hit ? PN_OK
+               : pn_fail(err, PN_E_MISMATCH, "nonce %s is no hit: this peer's answer is false",
+                         text);
+}
+
+enum exit_code results_check_answer(struct home *h, const json_t *job)
+{
+    struct pn_err err;
+    struct manifest m;
+    enum pn_status status = fetch_manifest(h, progress_text(job, "id"), &m, &err);
+    if (status == PN_OK && is_program(&m, "nonce@1")) {
+        status = check_nonce(&m, job, &err);
+    }
+    manifest_fini(&m);
+    return status == PN_OK ? EXIT_CODE_OK : complain(&err);
+}
+
+/* --- the command --- */
+
+static void print_results(const struct manifest *m, const json_t *all)
+{
+    size_t index = 0;
+    const json_t *result = NULL;
+    json_array_foreach(all, index, result)
+    {
+        size_t place = 0;
+        const json_t *output = NULL;
+        (void)printf("%-10.0f %-24s", progress_number(result, "slice"),
+                     progress_text(result, "outcome"));
+        json_array_foreach(json_object_get(result, "outputs"), place, output)
+        {
+            const size_t which = (size_t)progress_number(output, "index");
+            (void)printf("  %s (%.0f bytes)", which < m->output_count ? m->outputs[which] : "?",
+                         progress_number(output, "size"));
+        }
+        (void)putchar('\n');
+    }
+}
+
+static enum exit_code list_results(struct context *c, struct home *h, const char *job_id)
+{
+    struct pn_err err;
+    struct manifest m;
+    struct walk w = {.home = h, .job_id = job_id, .manifest = &m, .all = json_array()};
+    enum pn_status status = fetch_manifest(h, job_id, &m, &err);
+    if (status == PN_OK) {
+        status = walk_results(&w, keep_slice, &err);
+    }
+    if (status == PN_OK && c->json) {
+        json_t *json = json_pack("{s:i, s:s, s:O}", "schema", 1, "id", job_id, "results", w.all);
+        print_json(json);
+        json_decref(json);
+    } else if (status == PN_OK) {
+        print_results(&m, w.all);
+    }
+    json_decref(w.all);
+    manifest_fini(&m);
+    return status == PN_OK ? EXIT_CODE_OK : complain(&err);
+}
+
+enum exit_code command_results(struct context *c)
+{
+    struct home h;
+    char id[DIGEST_HEX_BYTES];
+    const char *into = args_text(&c->args, "into");
+    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    code = home_find_job(&h, c->args.positionals[0], id);
+    if (code == EXIT_CODE_OK) {
+        code = into != NULL ? results_write(&h, id, into, args_given(&c->args, "raw"))
+                            : list_results(c, &h, id);
+    }
+    home_close(&h);
+    return code;
+}

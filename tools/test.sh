@@ -160,7 +160,11 @@ main()
         fi
     done
     mkdir -p "$LOG"
-    run packages install_packages
+    if install_packages; then # not by run(): sudo may have to ask for a password
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
     for step in "${steps[@]}"; do
         "step_$step"
     done

@@ -51,7 +51,7 @@ static void run_in(struct worker *w, uint32_t place, struct tie *t, struct holdi
     h->place = place;
     holding_set(t, h, HOLDING_RUNNING);
     worker_act_on(w, WORKER_DO_RUN, t, h);
-    if (t->link != 0 && t->phase == TIE_ENLISTED) {
+    if (tie_listens(t)) {
         const struct work_attempt a = holding_attempt(t, h);
         size_t at = w->out->frames.len;
         worker_send_from(w, t->link, at, work_write_attempt(FRAME_STARTED, &a, &w->out->frames));
@@ -93,6 +93,8 @@ static void on_ran(struct worker *w, const struct worker_event *ev)
         holding_give_up(w, t, h, ev->reason, ev->text);
     } else if (holding_vote(w, t, h, ev->result) != PN_OK) {
         holding_give_up(w, t, h, WORK_CANNOT_RUN, "out of memory for its vote");
+    } else {
+        holding_send_votes(w, t);
     }
 }
 
@@ -101,7 +103,7 @@ static void on_way(struct worker *w, const struct worker_event *ev)
     assert(ev->place < w->place_count);
     const struct tie *t = w->places[ev->place].of;
     const struct holding *h = w->places[ev->place].holding;
-    if (h == NULL || t->link == 0 || t->phase != TIE_ENLISTED || ev->done > ev->total) {
+    if (h == NULL || !tie_listens(t) || ev->done > ev->total) {
         return;
     }
     const struct work_progress m = {holding_attempt(t, h), ev->done, ev->total};

@@ -19,6 +19,8 @@ enum {
     WORKER_ENGAGEMENTS_MAX = 64,
     WORKER_PLACES_MAX = 1024,
     WORKER_QUEUED_PER_PLACE = 16,    /* more in one engagement is a master gone wrong */
+    WORKER_VOTES_OUT_MAX = 16,       /* votes of one engagement under way at a time */
+    WORKER_KEPT_MAX = 1024,          /* with so many votes in hand it takes nothing more */
     WORKER_ANSWER_MS = 30 * 1000,    /* for JOIN and ENLIST */
     WORKER_IDLE_MS = 30 * 1000,      /* a master that gives nothing for so long is left */
     WORKER_LOST_MS = 10 * 60 * 1000, /* how long a lost master's work is kept */

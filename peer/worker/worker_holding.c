@@ -124,6 +124,8 @@ void holding_drop(struct worker *w, struct tie *t, struct holding *h)
     } else if (h->state == HOLDING_VOTED || h->state == HOLDING_KEPT) {
         worker_act_on(w, WORKER_DO_DROP, t, h);
     }
+    holding_answered(t, h);
+    t->since_ms = w->now_ms;
     struct holding **link = &t->first;
     while (*link != h) {
         link = &(*link)->next;
@@ -140,7 +142,7 @@ void holding_drop(struct worker *w, struct tie *t, struct holding *h)
 void holding_give_up(struct worker *w, struct tie *t, struct holding *h, enum work_reason reason,
                      const char *text)
 {
-    if (t->link != 0 && t->phase == TIE_ENLISTED) {
+    if (tie_listens(t)) {
         struct work_give_up g = {.what = holding_attempt(t, h), .reason = reason};
         if (text != NULL) {
             memcpy(g.text, text, strnlen(text, sizeof g.text - 1));
@@ -173,26 +175,40 @@ enum pn_status holding_vote(struct worker *w, struct tie *t, struct holding *h,
     if (status == PN_OK) {
         status = work_write_vote(0, &v, &h->vote);
     }
-    if (status == PN_OK) {
-        holding_send_vote(w, t, h);
-    }
+    h->to_send = status == PN_OK;
+    h->whole = r->has_bytes || r->output_count == 0;
     return status;
 }
 
-/* The frame is kept with request 0; its number is written into the copy that is sent. */
-void holding_send_vote(struct worker *w, struct tie *t, struct holding *h)
+void holding_answered(struct tie *t, struct holding *h)
 {
-    if (t->link == 0 || t->phase != TIE_ENLISTED) {
-        return;
-    }
+    t->votes_out -= h->request != 0;
+    h->request = 0;
+}
+
+/* The frame is kept with request 0; its number is written into the copy that is sent. */
+static void send_vote(struct worker *w, struct tie *t, struct holding *h)
+{
     struct frame f;
     size_t used;
     size_t need;
     enum pn_status status =
         frame_parse(buffer_bytes(&h->vote), FRAME_BODY_MAX, &f, &used, &need, NULL);
     assert(status == PN_OK && used == h->vote.len);
+    h->to_send = false;
     h->request = worker_next_request(w);
+    t->votes_out++;
     f.request = h->request;
     size_t at = w->out->frames.len;
     worker_send_from(w, t->link, at, frame_write(&f, &w->out->frames));
+}
+
+void holding_send_votes(struct worker *w, struct tie *t)
+{
+    struct holding *h = t->phase == TIE_ENLISTED ? t->first : NULL;
+    for (; h != NULL && t->votes_out < WORKER_VOTES_OUT_MAX; h = h->next) {
+        if (h->to_send && h->request == 0) {
+            send_vote(w, t, h);
+        }
+    }
 }

@@ -26,6 +26,8 @@ struct holding {
     uint64_t attempt;
     uint32_t place;
     uint32_t request;     /* of the vote under way; 0: none */
+    bool to_send;         /* the vote waits for its turn */
+    bool whole;           /* the vote carries all outputs: once durable, nothing is left to keep */
     struct buffer vote;   /* its whole frame, with request 0 */
     struct holding *next; /* in the order of assignment */
 };
@@ -46,10 +48,11 @@ struct tie {
     uint32_t request;               /* of the JOIN or ENLIST under way */
     uint16_t slots_told;            /* in the last ENLIST */
     uint32_t count[HOLDING_STATES]; /* holdings by state */
+    uint32_t votes_out;             /* sent and not answered: at most WORKER_VOTES_OUT_MAX */
     struct holding *first;
     struct holding **last;
     uint64_t since_ms; /* the phase began, or work was last given */
-    uint64_t lost_ms;  /* when the link went */
+    uint64_t lost_ms;  /* since when it is not enlisted, though it was; 0: it is, or never was */
     uint64_t dial_ms;  /* next dial while down */
     uint32_t dial_count;
     struct tie *next;
@@ -91,10 +94,18 @@ enum pn_status holding_add(struct tie *t, uint64_t slice, uint64_t attempt);
 void holding_drop(struct worker *w, struct tie *t, struct holding *h);
 void holding_give_up(struct worker *w, struct tie *t, struct holding *h, enum work_reason reason,
                      const char *text);
-/* Writes the vote into h->vote; sends it when the tie is enlisted, else after the next ENLIST. */
+/* Whether this tie's master has heard, or is about to hear, what we hold. */
+static inline bool tie_listens(const struct tie *t)
+{
+    return t->link != 0 && (t->phase == TIE_ENLISTING || t->phase == TIE_ENLISTED);
+}
+/* Writes the vote into h->vote; it is sent in its turn, when the tie is enlisted. */
 enum pn_status holding_vote(struct worker *w, struct tie *t, struct holding *h,
                             const struct worker_result *r);
-void holding_send_vote(struct worker *w, struct tie *t, struct holding *h);
+/* Sends votes that wait, in order, as many as may be under way. */
+void holding_send_votes(struct worker *w, struct tie *t);
+/* The vote under way was answered, or will not be. */
+void holding_answered(struct tie *t, struct holding *h);
 
 /* worker_tie.c */
 enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struct pn_err *err);

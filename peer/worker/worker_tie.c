@@ -55,6 +55,9 @@ static void leave(struct worker *w, struct tie *t, const char *reason)
 /* What is told to this master: own jobs take all slots, others share what own jobs leave. */
 uint16_t tie_slots(const struct worker *w, const struct tie *t)
 {
+    if (t->count[HOLDING_VOTED] + t->count[HOLDING_KEPT] >= WORKER_KEPT_MAX) {
+        return 0; /* the master is behind: until it has taken or released some */
+    }
     if (t->own || w->config.slots == 0) {
         return w->config.slots;
     }
@@ -131,11 +134,18 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
     t->link = ev->link;
     t->phase = TIE_JOINING;
     t->since_ms = w->now_ms;
-    t->dial_count = 0;
     t->request = worker_next_request(w);
     size_t at = w->out->frames.len;
     worker_send_from(w, t->link, at, work_write_join(t->request, &t->job, &w->out->frames));
     return PN_OK;
+}
+
+/* The longer the master has not let us enlist, the rarer: not the dial counts, but its success. */
+static void set_dial(struct worker *w, struct tie *t)
+{
+    t->dial_ms = w->now_ms + random_backoff(&w->random, WORKER_REDIAL_MIN_MS, t->dial_count,
+                                            WORKER_REDIAL_MAX_MS);
+    t->dial_ms += t->dial_count > 0 ? WORKER_REDIAL_MIN_MS : 0;
 }
 
 void tie_link_down(struct worker *w, uint32_t link)
@@ -148,9 +158,9 @@ void tie_link_down(struct worker *w, uint32_t link)
         }
         t->link = 0;
         t->phase = TIE_DOWN;
-        t->lost_ms = w->now_ms;
-        t->dial_ms =
-            w->now_ms + random_backoff(&w->random, WORKER_REDIAL_MIN_MS, 0, WORKER_REDIAL_MAX_MS);
+        t->lost_ms = t->lost_ms == 0 ? w->now_ms : t->lost_ms;
+        set_dial(w, t);
+        t->votes_out = 0;
         for (struct holding *h = t->first; h != NULL; h = h->next) {
             h->request = 0;
         }
@@ -213,20 +223,33 @@ static void on_enlisted(struct worker *w, struct tie *t)
     t->phase = TIE_ENLISTED;
     t->request = 0;
     t->since_ms = w->now_ms;
+    t->lost_ms = 0;
+    t->dial_count = 0;
     for (struct holding *h = t->first; h != NULL; h = h->next) {
-        if (h->state == HOLDING_VOTED || h->state == HOLDING_KEPT) {
-            holding_send_vote(w, t, h);
-        }
+        h->to_send = h->state == HOLDING_VOTED || h->state == HOLDING_KEPT;
     }
+    holding_send_votes(w, t);
 }
 
 /* --- frames of a master ----------------------------------------------------------------------- */
 
+/* What crossed our leaving: the master need not wait for a lease to run out. */
+static void hand_back(struct worker *w, uint32_t link, const struct work_attempt *a)
+{
+    const struct work_give_up g = {.what = *a, .reason = WORK_LEAVING};
+    size_t at = w->out->frames.len;
+    worker_send_from(w, link, at, work_write_give_up(&g, &w->out->frames));
+}
+
 static enum pn_status on_assign(struct worker *w, struct tie *t, const struct work_attempt *a,
                                 struct pn_err *err)
 {
-    if (t->phase != TIE_ENLISTED || w->leaving) {
-        return PN_OK; /* it crossed our leaving; the master hears of that */
+    if (t->phase != TIE_ENLISTED) {
+        return PN_OK; /* not before our list of what we hold: the answer to that decides */
+    }
+    if (w->leaving || (w->config.slots == 0 && !t->own)) {
+        hand_back(w, t->link, a);
+        return PN_OK;
     }
     if (t->count[HOLDING_QUEUED] >= w->place_count * WORKER_QUEUED_PER_PLACE) {
         return pn_fail(err, PN_E_TOO_BIG, "assign: %u slices wait here already",
@@ -234,9 +257,8 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
     }
     struct holding *h = holding_find(t, a->slice, a->attempt);
     if (h != NULL) { /* the master could not have its outputs, and asks for them once more */
-        if (h->state >= HOLDING_VOTED && h->request == 0) {
-            holding_send_vote(w, t, h);
-        }
+        h->to_send = h->state >= HOLDING_VOTED;
+        holding_send_votes(w, t);
         return PN_OK;
     }
     if (holding_add(t, a->slice, a->attempt) != PN_OK) {
@@ -260,7 +282,10 @@ static enum pn_status on_attempt_frame(struct worker *w, const struct worker_eve
     }
     struct tie *t = by_link(w, ev->link, &a.job);
     if (t == NULL || !t->run_known || !run_equal(&t->run, &a.run)) {
-        return PN_OK; /* of an engagement that is over: it crossed our leaving */
+        if (ev->frame->type == FRAME_ASSIGN) { /* of an engagement that is over */
+            hand_back(w, ev->link, &a);
+        }
+        return PN_OK;
     }
     if (ev->frame->type == FRAME_ASSIGN) {
         return on_assign(w, t, &a, err);
@@ -268,7 +293,6 @@ static enum pn_status on_attempt_frame(struct worker *w, const struct worker_eve
     struct holding *h = holding_find(t, a.slice, a.attempt);
     if (h != NULL && (ev->frame->type == FRAME_CANCEL || h->state >= HOLDING_VOTED)) {
         holding_drop(w, t, h);
-        t->since_ms = w->now_ms;
     }
     return PN_OK;
 }
@@ -289,12 +313,13 @@ static enum pn_status on_vote_answer(struct worker *w, const struct worker_event
         if (h == NULL || h->request == 0) {
             continue;
         }
-        h->request = 0;
-        if (d == WORK_DROP) {
+        holding_answered(t, h);
+        if (d == WORK_DROP || h->whole) {
             holding_drop(w, t, h);
         } else if (h->state == HOLDING_VOTED) {
             holding_set(t, h, HOLDING_KEPT);
         }
+        holding_send_votes(w, t);
         return PN_OK;
     }
     return PN_OK; /* released meanwhile */
@@ -393,9 +418,7 @@ void tie_tick(struct worker *w, struct tie *t)
         leave(w, t, "its master stayed away");
     } else if (t->phase == TIE_DOWN && w->now_ms >= t->dial_ms) {
         t->dial_count++;
-        t->dial_ms =
-            w->now_ms + WORKER_REDIAL_MIN_MS +
-            random_backoff(&w->random, WORKER_REDIAL_MIN_MS, t->dial_count, WORKER_REDIAL_MAX_MS);
+        set_dial(w, t);
         worker_act_on(w, WORKER_DO_DIAL, t, NULL);
     }
 }

@@ -214,7 +214,7 @@ enum pn_status store_file_become_whole(struct store_file *f, struct pn_err *err)
     f->stamp = (struct stamp){0}; /* taken at the next reading */
     if (f->of_job) {
         store_lock(f->store);
-        status = catalogue_set_here(&f->store->index, &f->content.root, true);
+        status = catalogue_set_here(&f->store->catalogue, &f->content.root, true);
         store_unlock(f->store);
     }
     return status;

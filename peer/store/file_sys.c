@@ -144,8 +144,8 @@ enum pn_status store_file_open(struct store *s, const struct digest *root, uint6
     }
     f->of_job = true;
     store_lock(s);
-    bool here = catalogue_here(&s->index, root);
-    bool prove = here ? !catalogue_proven(&s->index, root) : s->unclean;
+    bool here = catalogue_here(&s->catalogue, root);
+    bool prove = here ? !catalogue_proven(&s->catalogue, root) : s->unclean;
     store_unlock(s);
 
     enum pn_status status = open_shared(s, f, create, prove, out, err);
@@ -155,9 +155,9 @@ enum pn_status store_file_open(struct store *s, const struct digest *root, uint6
     file_lock(*out);
     store_lock(s); /* in this order, as when a file becomes whole */
     if ((*out)->on_disk_whole) {
-        status = catalogue_set_here(&s->index, root, true);
+        status = catalogue_set_here(&s->catalogue, root, true);
     } else {
-        catalogue_set_gone(&s->index, root);
+        catalogue_set_gone(&s->catalogue, root);
     }
     store_unlock(s);
     file_unlock(*out);
@@ -446,7 +446,7 @@ enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd
     store_content_name(root, name);
     enum pn_status status = store_stat_size(s, name, &size, err);
     if (status == PN_OK && !store_has_file(s, root)) {
-        struct store_file *f;
+        struct store_file *f = NULL;
         status = store_file_open(s, root, size, false, &f, err);
         if (status == PN_OK) {
             store_file_close(f);
@@ -465,7 +465,7 @@ enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd
 bool store_has_file(struct store *s, const struct digest *root)
 {
     store_lock(s);
-    bool has = catalogue_proven(&s->index, root);
+    bool has = catalogue_proven(&s->catalogue, root);
     store_unlock(s);
     return has;
 }

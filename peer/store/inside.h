@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "common/table.h"
-#include "peer/store/index.h"
+#include "peer/store/catalogue.h"
 #include "peer/store/store_sys.h"
 
 enum {
@@ -23,7 +23,7 @@ struct store {
     bool unclean; /* the last stop was: what is recorded is to be proven */
     pthread_mutex_t lock;
     /* under the lock: */
-    struct index index;
+    struct catalogue catalogue;
     struct table files; /* SHA-256 of a file's name below the folder -> struct store_file */
     uint64_t tmp_serial;
 };

@@ -82,7 +82,7 @@ enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
     status = write_job(s, job, manifest, owner, grant, err);
     if (status == PN_OK) {
         store_lock(s);
-        status = catalogue_add_job(&s->index, job, &m);
+        status = catalogue_add_job(&s->catalogue, job, &m);
         store_unlock(s);
         if (status != PN_OK) {
             (void)pn_fail(err, status, "job: %s", pn_status_text(status));
@@ -163,11 +163,11 @@ static void take_id(void *arg, const struct digest *job)
 enum pn_status store_jobs(struct store *s, struct digest **jobs, size_t *count)
 {
     store_lock(s);
-    *count = s->index.jobs.count;
+    *count = s->catalogue.jobs.count;
     *jobs = malloc((*count > 0 ? *count : 1) * sizeof **jobs);
     if (*jobs != NULL) {
         struct digest *at = *jobs;
-        catalogue_jobs(&s->index, take_id, &at);
+        catalogue_jobs(&s->catalogue, take_id, &at);
     }
     store_unlock(s);
     return *jobs != NULL ? PN_OK : PN_E_NO_MEMORY;
@@ -176,7 +176,7 @@ enum pn_status store_jobs(struct store *s, struct digest **jobs, size_t *count)
 bool store_has_job(struct store *s, const struct digest *job)
 {
     store_lock(s);
-    bool has = catalogue_has_job(&s->index, job);
+    bool has = catalogue_has_job(&s->catalogue, job);
     store_unlock(s);
     return has;
 }
@@ -208,7 +208,7 @@ enum pn_status store_job_remove(struct store *s, const struct digest *job, struc
         return status;
     }
     store_lock(s);
-    (void)catalogue_remove_job(&s->index, job, remove_content, s);
+    (void)catalogue_remove_job(&s->catalogue, job, remove_content, s);
     store_unlock(s);
     status = dir_remove(s->dir_fd, tmp, err);
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {

@@ -135,7 +135,7 @@ static enum pn_status put_place(struct store_put *p, struct pn_err *err)
         return status;
     }
     store_lock(s);
-    status = catalogue_set_here(&s->index, &p->root, true);
+    status = catalogue_set_here(&s->catalogue, &p->root, true);
     store_unlock(s);
     return status == PN_OK ? PN_OK : pn_fail(err, status, "files: %s", pn_status_text(status));
 }

@@ -191,7 +191,7 @@ static void found_job(void *arg, const char *name)
                      : pn_fail(&err, PN_E_MISMATCH, "its manifest has changed on the disk");
     }
     if (status == PN_OK) {
-        status = catalogue_add_job(&s->index, &job, &m);
+        status = catalogue_add_job(&s->catalogue, &job, &m);
         manifest_fini(&m);
         if (status != PN_OK) {
             (void)pn_fail(&err, status, "%s", pn_status_text(status));
@@ -212,12 +212,12 @@ static void found_file(void *arg, const char *name)
     char path[STORE_NAME_BYTES];
     size_t len = strcspn(name, ".");
     (void)snprintf(path, sizeof path, "files/%.128s", name);
-    if (!digest_parse(name, len, &root) || !catalogue_named(&s->index, &root)) {
+    if (!digest_parse(name, len, &root) || !catalogue_named(&s->catalogue, &root)) {
         (void)dir_remove(s->dir_fd, path, NULL); /* no job needs it; it may come again */
         return;
     }
     if (name[len] == '\0') {
-        (void)catalogue_set_here(&s->index, &root, !s->unclean);
+        (void)catalogue_set_here(&s->catalogue, &root, !s->unclean);
     }
 }
 
@@ -235,7 +235,7 @@ enum pn_status store_open(const char *data_dir, struct store **out, struct pn_er
     s->dir_fd = -1;
     s->lock_fd = -1;
     (void)pthread_mutex_init(&s->lock, NULL);
-    catalogue_init(&s->index, random_fresh_seed());
+    catalogue_init(&s->catalogue, random_fresh_seed());
     table_init(&s->files, DIGEST_BYTES, STORE_OPEN_FILES_MAX, random_fresh_seed());
 
     enum pn_status status = open_folder(s, err);
@@ -270,7 +270,7 @@ void store_close(struct store *s)
     if (s->dir_fd >= 0) {
         (void)close(s->dir_fd);
     }
-    catalogue_fini(&s->index);
+    catalogue_fini(&s->catalogue);
     table_fini(&s->files);
     (void)pthread_mutex_destroy(&s->lock);
     free(s);

@@ -1,8 +1,9 @@
 /* The store's cores: what the hashes say of a file, and which contents which jobs name. */
+#include "tests/unit/alloc.h"
 #include "tests/unit/unit.h"
 
+#include "peer/store/catalogue.h"
 #include "peer/store/content.h"
-#include "peer/store/index.h"
 
 enum { SIZE = 2 * BLOCK_BYTES_MIN + 1000, BLOCKS = 3 };
 
@@ -101,7 +102,7 @@ static void on_orphan(void *arg, const struct digest *root)
 static void contents_go_with_the_last_job_that_names_them(void **state)
 {
     (void)state;
-    struct index x;
+    struct catalogue x;
     struct manifest_file files[2] = {{.root = {{7}}}, {.root = {{7}}}};
     struct manifest m = {.files = files, .file_count = 2};
     struct digest a = {{1}};
@@ -126,6 +127,44 @@ static void contents_go_with_the_last_job_that_names_them(void **state)
     catalogue_fini(&x);
 }
 
+/* Whichever allocation fails: said so, nothing leaks, nothing half added stays. */
+static void memory_may_be_short(void **state)
+{
+    (void)state;
+    struct digest leaves[BLOCKS];
+    struct digest root;
+    struct content c;
+    enum pn_status status;
+    make(leaves, &root);
+    for (alloc_fail_at(1);; alloc_fail_next()) {
+        status = content_init(&c, &root, SIZE);
+        status = status == PN_OK ? content_set_leaves(&c, leaves) : status;
+        content_fini(&c);
+        if (status != PN_E_NO_MEMORY) {
+            break;
+        }
+    }
+    assert_int_equal(status, PN_OK);
+    assert_true(alloc_turn > 2);
+
+    struct manifest_file files[3] = {{.root = {{7}}}, {.root = {{8}}}, {.root = {{7}}}};
+    struct manifest m = {.files = files, .file_count = 3};
+    struct digest job = {{1}};
+    for (alloc_fail_at(1);; alloc_fail_next()) {
+        struct catalogue x;
+        catalogue_init(&x, 1);
+        status = catalogue_add_job(&x, &job, &m);
+        assert_int_equal(x.contents.count, status == PN_OK ? 2 : 0);
+        catalogue_fini(&x);
+        if (status != PN_E_NO_MEMORY) {
+            break;
+        }
+    }
+    alloc_fail_never();
+    assert_int_equal(status, PN_OK);
+    assert_true(alloc_turn > 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_file_of_one_block_needs_no_leaves),
         cmocka_unit_test(the_record_of_blocks_comes_back),
         cmocka_unit_test(contents_go_with_the_last_job_that_names_them),
+        cmocka_unit_test(memory_may_be_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

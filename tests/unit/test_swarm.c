@@ -1,4 +1,5 @@
 /* The fetching core, event by event: whom it asks, whom it leaves, when it is done. */
+#include "tests/unit/alloc.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -254,6 +255,36 @@ static void blocks_are_numbered_through(void **state)
     assert_int_equal(layout_init(&l, huge, 1), PN_E_TOO_BIG);
 }
 
+/* What cannot be made is not made; a source whose blocks cannot be noted is just not asked. */
+static void memory_may_be_short(void **state)
+{
+    (void)state;
+    const uint64_t sizes[] = {2 * BLOCK_BYTES_MIN, 5};
+    const struct swarm_file files[] = {{0, true}, {0, true}};
+    for (alloc_fail_at(1);; alloc_fail_next()) {
+        struct layout l;
+        struct swarm *s = NULL;
+        bool made = layout_init(&l, sizes, 2) == PN_OK;
+        if (made) {
+            s = swarm_new(&l, files, 1);
+        }
+        if (s != NULL) {
+            struct swarm_event ev = {.kind = SWARM_SOURCE_ADDED, .source = 1};
+            swarm_step(s, &ev, &actions);
+            ev = (struct swarm_event){.kind = SWARM_HAVE, .source = 1, .count = 1};
+            swarm_step(s, &ev, &actions);
+        }
+        bool asked = s != NULL && actions.count == 1;
+        swarm_free(s);
+        layout_fini(&l);
+        if (asked) {
+            break;
+        }
+    }
+    alloc_fail_never();
+    assert_true(alloc_turn > 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +296,7 @@ int main(void)
         cmocka_unit_test(the_last_block_is_taken_from_somebody_faster),
         cmocka_unit_test(any_is_answered_with_what_was_sent_least),
         cmocka_unit_test(blocks_are_numbered_through),
+        cmocka_unit_test(memory_may_be_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,24 +1,24 @@
-#include "peer/store/index.h"
+#include "peer/store/catalogue.h"
 
 #include <stdlib.h>
 
-struct index_content {
+struct held_content {
     struct digest root;
     uint32_t named; /* by so many files of jobs */
     bool here;
     bool proven;
 };
 
-struct index_job {
+struct held_job {
     struct digest id;
     uint32_t content_count;
-    struct index_content *contents[];
+    struct held_content *contents[];
 };
 
-void catalogue_init(struct index *x, uint64_t seed)
+void catalogue_init(struct catalogue *x, uint64_t seed)
 {
-    table_init(&x->jobs, DIGEST_BYTES, INDEX_JOBS_MAX, seed);
-    table_init(&x->contents, DIGEST_BYTES, INDEX_CONTENTS_MAX, ~seed);
+    table_init(&x->jobs, DIGEST_BYTES, CATALOGUE_JOBS_MAX, seed);
+    table_init(&x->contents, DIGEST_BYTES, CATALOGUE_CONTENTS_MAX, ~seed);
 }
 
 static void free_values(struct table *t)
@@ -30,21 +30,21 @@ static void free_values(struct table *t)
     table_fini(t);
 }
 
-void catalogue_fini(struct index *x)
+void catalogue_fini(struct catalogue *x)
 {
     free_values(&x->jobs);
     free_values(&x->contents);
 }
 
-static struct index_content *content_at(const struct index *x, const struct digest *root)
+static struct held_content *content_at(const struct catalogue *x, const struct digest *root)
 {
     return table_get(&x->contents, root->b);
 }
 
-static struct index_content *content_make(struct index *x, const struct digest *root,
-                                          enum pn_status *status)
+static struct held_content *content_make(struct catalogue *x, const struct digest *root,
+                                         enum pn_status *status)
 {
-    struct index_content *c = content_at(x, root);
+    struct held_content *c = content_at(x, root);
     *status = PN_OK;
     if (c != NULL) {
         return c;
@@ -64,7 +64,7 @@ static struct index_content *content_make(struct index *x, const struct digest *
 }
 
 /* An entry that says nothing goes. */
-static void content_settle(struct index *x, struct index_content *c)
+static void content_settle(struct catalogue *x, struct held_content *c)
 {
     if (c->named == 0 && !c->here) {
         (void)table_remove(&x->contents, c->root.b);
@@ -72,7 +72,7 @@ static void content_settle(struct index *x, struct index_content *c)
     }
 }
 
-static void job_undo(struct index *x, struct index_job *j)
+static void job_undo(struct catalogue *x, struct held_job *j)
 {
     for (uint32_t i = 0; i < j->content_count; i++) {
         j->contents[i]->named--;
@@ -81,19 +81,20 @@ static void job_undo(struct index *x, struct index_job *j)
     free(j);
 }
 
-enum pn_status catalogue_add_job(struct index *x, const struct digest *job, const struct manifest *m)
+enum pn_status catalogue_add_job(struct catalogue *x, const struct digest *job,
+                                 const struct manifest *m)
 {
     if (catalogue_has_job(x, job)) {
         return PN_E_EXISTS;
     }
-    struct index_job *j = calloc(1, sizeof *j + m->file_count * sizeof j->contents[0]);
+    struct held_job *j = calloc(1, sizeof *j + m->file_count * sizeof j->contents[0]);
     if (j == NULL) {
         return PN_E_NO_MEMORY;
     }
     j->id = *job;
     enum pn_status status = PN_OK;
     for (uint32_t i = 0; i < m->file_count && status == PN_OK; i++) {
-        struct index_content *c = content_make(x, &m->files[i].root, &status);
+        struct held_content *c = content_make(x, &m->files[i].root, &status);
         if (c != NULL) {
             c->named++;
             j->contents[j->content_count++] = c;
@@ -108,14 +109,15 @@ enum pn_status catalogue_add_job(struct index *x, const struct digest *job, cons
     return status;
 }
 
-bool catalogue_remove_job(struct index *x, const struct digest *job, index_each *orphan, void *arg)
+bool catalogue_remove_job(struct catalogue *x, const struct digest *job, catalogue_each *orphan,
+                          void *arg)
 {
-    struct index_job *j = table_remove(&x->jobs, job->b);
+    struct held_job *j = table_remove(&x->jobs, job->b);
     if (j == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < j->content_count; i++) {
-        struct index_content *c = j->contents[i];
+        struct held_content *c = j->contents[i];
         if (--c->named == 0) {
             struct digest root = c->root;
             c->here = false;
@@ -127,24 +129,24 @@ bool catalogue_remove_job(struct index *x, const struct digest *job, index_each 
     return true;
 }
 
-bool catalogue_has_job(const struct index *x, const struct digest *job)
+bool catalogue_has_job(const struct catalogue *x, const struct digest *job)
 {
     return table_get(&x->jobs, job->b) != NULL;
 }
 
-void catalogue_jobs(const struct index *x, index_each *each, void *arg)
+void catalogue_jobs(const struct catalogue *x, catalogue_each *each, void *arg)
 {
     size_t place = 0;
-    for (const struct index_job *j = table_next(&x->jobs, &place); j != NULL;
+    for (const struct held_job *j = table_next(&x->jobs, &place); j != NULL;
          j = table_next(&x->jobs, &place)) {
         each(arg, &j->id);
     }
 }
 
-enum pn_status catalogue_set_here(struct index *x, const struct digest *root, bool proven)
+enum pn_status catalogue_set_here(struct catalogue *x, const struct digest *root, bool proven)
 {
     enum pn_status status;
-    struct index_content *c = content_make(x, root, &status);
+    struct held_content *c = content_make(x, root, &status);
     if (c != NULL) {
         c->here = true;
         c->proven = proven;
@@ -152,29 +154,29 @@ enum pn_status catalogue_set_here(struct index *x, const struct digest *root, bo
     return status;
 }
 
-void catalogue_set_gone(struct index *x, const struct digest *root)
+void catalogue_set_gone(struct catalogue *x, const struct digest *root)
 {
-    struct index_content *c = content_at(x, root);
+    struct held_content *c = content_at(x, root);
     if (c != NULL) {
         c->here = false;
         content_settle(x, c);
     }
 }
 
-bool catalogue_here(const struct index *x, const struct digest *root)
+bool catalogue_here(const struct catalogue *x, const struct digest *root)
 {
-    const struct index_content *c = content_at(x, root);
+    const struct held_content *c = content_at(x, root);
     return c != NULL && c->here;
 }
 
-bool catalogue_proven(const struct index *x, const struct digest *root)
+bool catalogue_proven(const struct catalogue *x, const struct digest *root)
 {
-    const struct index_content *c = content_at(x, root);
+    const struct held_content *c = content_at(x, root);
     return c != NULL && c->here && c->proven;
 }
 
-bool catalogue_named(const struct index *x, const struct digest *root)
+bool catalogue_named(const struct catalogue *x, const struct digest *root)
 {
-    const struct index_content *c = content_at(x, root);
+    const struct held_content *c = content_at(x, root);
     return c != NULL && c->named > 0;
 }

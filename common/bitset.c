@@ -20,6 +20,7 @@ bool bitset_init(struct bitset *b, uint64_t bit_count)
             break;
         }
     }
+    assert(total > 0);
     b->words = calloc(total, sizeof *b->words);
     if (b->words == NULL) {
         return false;

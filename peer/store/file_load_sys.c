@@ -118,7 +118,8 @@ static enum pn_status demote(struct store_file *f, struct pn_err *err)
 static enum pn_status find_leaves(struct store_file *f, struct pn_err *err)
 {
     struct content *c = &f->content;
-    struct digest *leaves = calloc(c->block_count, sizeof *leaves);
+    /* One more than needed: an empty file has none, and calloc may say NULL to 0. */
+    struct digest *leaves = calloc((size_t)c->block_count + 1, sizeof *leaves);
     if (leaves == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "%s: out of memory", f->name);
     }

@@ -391,7 +391,7 @@ static enum pn_status hirer_join(struct hiring *h, uint32_t host, uint32_t *numb
             status = pool_take(&h->hirers, number);
         }
         if (status == PN_OK) {
-            status = index_put(&h->hirers_by_host, host_hash(host), *number);
+            status = pool_index_put(&h->hirers_by_host, host_hash(host), *number);
             if (status != PN_OK) {
                 pool_give(&h->hirers, *number);
             }

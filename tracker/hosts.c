@@ -13,10 +13,11 @@ struct host {
     uint8_t lan;
 };
 
+/* A network of few hosts costs as much as one of many: 20 bytes. It goes with its last use. */
 struct net {
-    uint64_t key;
+    uint32_t key_high;
+    uint32_t key_low;
     uint32_t uses[HOSTS_USES];
-    uint32_t host_count;
 };
 
 static const char *const USE_TEXT[HOSTS_USES] = {"connections", "entries", "demands"};
@@ -45,6 +46,11 @@ static struct host *host_at(const struct hosts *h, uint32_t host)
 }
 
 static struct net *net_at(const struct hosts *h, uint32_t net) { return pool_at(&h->nets, net); }
+
+static uint64_t key_of(const struct net *net)
+{
+    return (uint64_t)net->key_high << 32 | net->key_low;
+}
 
 static uint32_t ip_hash(const struct hosts *h, const uint8_t ip[16], uint8_t family)
 {
@@ -76,7 +82,7 @@ static uint32_t net_find(const struct hosts *h, uint64_t key)
     size_t place;
     uint32_t hash = net_hash(h, key);
     uint32_t found = pool_index_first(&h->nets_by_key, hash, &place);
-    while (found != POOL_NONE && net_at(h, found)->key != key) {
+    while (found != POOL_NONE && key_of(net_at(h, found)) != key) {
         found = pool_index_next(&h->nets_by_key, hash, &place);
     }
     return found;
@@ -88,20 +94,26 @@ static enum pn_status net_add(struct hosts *h, uint64_t key, uint32_t *net)
     if (status != PN_OK) {
         return status;
     }
-    net_at(h, *net)->key = key;
-    status = index_put(&h->nets_by_key, net_hash(h, key), *net);
+    net_at(h, *net)->key_high = (uint32_t)(key >> 32);
+    net_at(h, *net)->key_low = (uint32_t)key;
+    status = pool_index_put(&h->nets_by_key, net_hash(h, key), *net);
     if (status != PN_OK) {
         pool_give(&h->nets, *net);
     }
     return status;
 }
 
-static void net_drop_unused(struct hosts *h, uint32_t net)
+/* Networks and hosts vanish together: neither is kept without a use. */
+static void net_drop_unused(struct hosts *h, uint32_t number)
 {
-    if (net_at(h, net)->host_count == 0) {
-        pool_index_remove(&h->nets_by_key, net_hash(h, net_at(h, net)->key), net);
-        pool_give(&h->nets, net);
+    const struct net *net = net_at(h, number);
+    for (int use = 0; use < HOSTS_USES; use++) {
+        if (net->uses[use] > 0) {
+            return;
+        }
     }
+    pool_index_remove(&h->nets_by_key, net_hash(h, key_of(net)), number);
+    pool_give(&h->nets, number);
 }
 
 static enum pn_status host_add(struct hosts *h, const struct addr *a, uint32_t *host)
@@ -114,7 +126,7 @@ static enum pn_status host_add(struct hosts *h, const struct addr *a, uint32_t *
     }
     status = pool_take(&h->hosts, host);
     if (status == PN_OK) {
-        status = index_put(&h->hosts_by_ip, ip_hash(h, a->ip, a->family), *host);
+        status = pool_index_put(&h->hosts_by_ip, ip_hash(h, a->ip, a->family), *host);
         if (status != PN_OK) {
             pool_give(&h->hosts, *host);
         }
@@ -128,7 +140,6 @@ static enum pn_status host_add(struct hosts *h, const struct addr *a, uint32_t *
     added->family = a->family;
     added->lan = addr_is_lan(a);
     added->net = net;
-    net_at(h, net)->host_count++;
     return PN_OK;
 }
 
@@ -143,7 +154,6 @@ static void host_drop_unused(struct hosts *h, uint32_t number)
     uint32_t net = host->net;
     pool_index_remove(&h->hosts_by_ip, ip_hash(h, host->ip, host->family), number);
     pool_give(&h->hosts, number);
-    net_at(h, net)->host_count--;
     net_drop_unused(h, net);
 }
 

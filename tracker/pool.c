@@ -72,18 +72,36 @@ void pool_index_fini(struct pool_index *ix)
 
 static uint32_t slot_hash(uint64_t slot) { return (uint32_t)(slot >> 32); }
 
+/* Where a hash belongs: its share of the table, whatever the table's size. */
+static size_t home_of(const struct pool_index *ix, uint32_t hash)
+{
+    return (size_t)((uint64_t)hash * ix->cap >> 32);
+}
+
+static size_t after(const struct pool_index *ix, size_t at)
+{
+    return at + 1 == ix->cap ? 0 : at + 1;
+}
+
+/* Steps from one place forward to another, round the end. */
+static size_t distance(const struct pool_index *ix, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + ix->cap - from;
+}
+
+/* Looks from *place on; leaves *place behind what was found. */
 uint32_t pool_index_next(const struct pool_index *ix, uint32_t hash, size_t *place)
 {
     if (ix->cap == 0) {
         return POOL_NONE;
     }
-    for (size_t at = *place;; at++) {
-        uint64_t slot = ix->slots[at & (ix->cap - 1)];
+    for (size_t at = *place;; at = after(ix, at)) {
+        uint64_t slot = ix->slots[at];
         if (slot == 0) {
             return POOL_NONE;
         }
         if (slot_hash(slot) == hash) {
-            *place = at + 1;
+            *place = after(ix, at);
             return (uint32_t)slot - 1;
         }
     }
@@ -91,22 +109,23 @@ uint32_t pool_index_next(const struct pool_index *ix, uint32_t hash, size_t *pla
 
 uint32_t pool_index_first(const struct pool_index *ix, uint32_t hash, size_t *place)
 {
-    *place = hash;
+    *place = home_of(ix, hash);
     return pool_index_next(ix, hash, place);
 }
 
 static void insert(struct pool_index *ix, uint64_t slot)
 {
-    size_t at = slot_hash(slot);
-    while (ix->slots[at & (ix->cap - 1)] != 0) {
-        at++;
+    size_t at = home_of(ix, slot_hash(slot));
+    while (ix->slots[at] != 0) {
+        at = after(ix, at);
     }
-    ix->slots[at & (ix->cap - 1)] = slot;
+    ix->slots[at] = slot;
 }
 
-static enum pn_status pool_index_grow(struct pool_index *ix)
+/* By a quarter: doubling would leave half of a large table empty. */
+static enum pn_status index_grow(struct pool_index *ix)
 {
-    struct pool_index bigger = {.cap = ix->cap == 0 ? INDEX_CAP_MIN : ix->cap * 2,
+    struct pool_index bigger = {.cap = ix->cap == 0 ? INDEX_CAP_MIN : ix->cap + ix->cap / 4,
                                 .count = ix->count};
     bigger.slots = calloc(bigger.cap, sizeof *bigger.slots);
     if (bigger.slots == NULL) {
@@ -122,10 +141,10 @@ static enum pn_status pool_index_grow(struct pool_index *ix)
     return PN_OK;
 }
 
-enum pn_status index_put(struct pool_index *ix, uint32_t hash, uint32_t number)
+enum pn_status pool_index_put(struct pool_index *ix, uint32_t hash, uint32_t number)
 {
-    /* at most four fifths full */
-    if ((ix->count + 1) * 5 > ix->cap * 4 && pool_index_grow(ix) != PN_OK) {
+    /* at most five sixths full, so that walks stay within a few cache lines */
+    if ((ix->count + 1) * 6 > ix->cap * 5 && index_grow(ix) != PN_OK) {
         return PN_E_NO_MEMORY;
     }
     insert(ix, (uint64_t)hash << 32 | (number + 1));
@@ -135,17 +154,16 @@ enum pn_status index_put(struct pool_index *ix, uint32_t hash, uint32_t number)
 
 void pool_index_remove(struct pool_index *ix, uint32_t hash, uint32_t number)
 {
-    const size_t mask = ix->cap - 1;
     const uint64_t wanted = (uint64_t)hash << 32 | (number + 1);
-    size_t hole = hash & mask;
+    size_t hole = home_of(ix, hash);
     while (ix->slots[hole] != wanted) {
         assert(ix->slots[hole] != 0);
-        hole = (hole + 1) & mask;
+        hole = after(ix, hole);
     }
     /* Shift back whatever may move without ending up before its home. */
-    for (size_t at = (hole + 1) & mask; ix->slots[at] != 0; at = (at + 1) & mask) {
-        size_t home = slot_hash(ix->slots[at]) & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
+    for (size_t at = after(ix, hole); ix->slots[at] != 0; at = after(ix, at)) {
+        size_t home = home_of(ix, slot_hash(ix->slots[at]));
+        if (distance(ix, home, at) >= distance(ix, hole, at)) {
             ix->slots[hole] = ix->slots[at];
             hole = at;
         }

@@ -49,7 +49,7 @@ size_t pool_bytes(const struct pool *p);
  */
 struct pool_index {
     uint64_t *slots; /* hash << 32 | number + 1, 0 is free; owned, freed by pool_index_fini */
-    size_t cap;      /* a power of two, or 0 */
+    size_t cap;
     size_t count;
 };
 
@@ -61,7 +61,7 @@ uint32_t pool_index_first(const struct pool_index *ix, uint32_t hash, size_t *pl
 uint32_t pool_index_next(const struct pool_index *ix, uint32_t hash, size_t *place);
 
 /* PN_E_NO_MEMORY: nothing is changed. */
-enum pn_status index_put(struct pool_index *ix, uint32_t hash, uint32_t number);
+enum pn_status pool_index_put(struct pool_index *ix, uint32_t hash, uint32_t number);
 
 /* The pair must be there. */
 void pool_index_remove(struct pool_index *ix, uint32_t hash, uint32_t number);

@@ -70,7 +70,7 @@ bool proofs_start(struct proofs *p, const struct addr *addr, uint64_t now_ms)
         p->under_way_count >= PROOFS_UNDER_WAY_MAX || pool_take(&p->pool, &number) != PN_OK) {
         return false;
     }
-    if (index_put(&p->by_addr, hash_of(p, addr), number) != PN_OK) {
+    if (pool_index_put(&p->by_addr, hash_of(p, addr), number) != PN_OK) {
         pool_give(&p->pool, number);
         return false;
     }

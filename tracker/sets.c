@@ -149,7 +149,7 @@ static enum pn_status set_add(struct sets *s, const struct trackline_job *job, u
     if (status != PN_OK) {
         return status;
     }
-    status = index_put(&s->sets_by_job, job_hash(s, job), *number);
+    status = pool_index_put(&s->sets_by_job, job_hash(s, job), *number);
     if (status != PN_OK) {
         pool_give(&s->sets, *number);
         return status;
@@ -223,7 +223,7 @@ static enum pn_status entry_add(struct sets *s, uint32_t set_number, uint32_t ho
     if (status != PN_OK) {
         return status;
     }
-    status = index_put(&s->entries_by_key, entry_hash(s, set_number, host, port), *number);
+    status = pool_index_put(&s->entries_by_key, entry_hash(s, set_number, host, port), *number);
     if (status != PN_OK) {
         pool_give(&s->entries, *number);
         return status;

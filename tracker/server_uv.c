@@ -384,7 +384,6 @@ static enum pn_status admit(struct client *c, struct pn_err *err)
     }
     s->clients[link] = c;
     c->link = link;
-    (void)uv_tcp_nodelay(&c->tcp, 1);
     return uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0
                ? PN_OK
                : pn_fail(err, PN_E_SYSTEM, "cannot read");
@@ -480,6 +479,7 @@ static enum pn_status listen_on(struct server *s, const struct addr *addr, struc
     (void)addr_to_sockaddr(addr, &storage);
     int status = uv_tcp_bind(&s->listener, (const struct sockaddr *)&storage, 0);
     if (status == 0) {
+        (void)uv_tcp_nodelay(&s->listener, 1); /* the accepted inherit it: a call less each */
         status = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
     }
     if (status != 0) {

@@ -151,18 +151,41 @@ _Noreturn static void serve(struct launcher *l)
     }
 }
 
-/* Jobs never run with kernel uid 0. */
-static bool drop_user(uint32_t uid, uint32_t gid)
+/* Root of a user namespace only, as in a container of an ordinary user: outside it is that user. */
+static bool is_mapped_root(void)
 {
-    if (geteuid() != 0) {
-        return getuid() != 0;
+    unsigned inside = 1;
+    unsigned outside = 0;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    if (map == NULL) {
+        return false;
     }
-    if (uid == 0 || gid == 0 || setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
-        setresuid(uid, uid, uid) != 0) {
+    int got = fscanf(map, "%u %u", &inside, &outside);
+    (void)fclose(map);
+    return got == 2 && inside == 0 && outside != 0;
+}
+
+/* Jobs never run with kernel uid 0. False with *text saying why. */
+static bool drop_user(uint32_t uid, uint32_t gid, char *text, size_t text_bytes)
+{
+    if (geteuid() != 0 && getuid() != 0) {
+        return true;
+    }
+    if (uid == 0 || gid == 0) {
+        (void)snprintf(text, text_bytes, "slices never run as root, and user 0 was asked for");
+        return false;
+    }
+    if ((setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
+         setresuid(uid, uid, uid) != 0) &&
+        !is_mapped_root()) {
+        (void)snprintf(text, text_bytes,
+                       "slices never run as root, and becoming user %u failed: %s", uid,
+                       strerror(errno));
         return false;
     }
     /* A change of user makes /proc/self root's; the user map is written there. */
-    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return true;
 }
 
 static bool prepare(struct box_ways *ways)
@@ -210,15 +233,11 @@ int main(int argc, char **argv)
     if (fcntl(l->socket, F_SETFD, FD_CLOEXEC) != 0 || chdir("/") != 0) {
         return EXIT_SOCKET;
     }
-    if (!drop_user(uid, gid)) {
-        ready = (struct report){.kind = REPORT_READY};
-        (void)snprintf(ready.ready.reason, sizeof ready.ready.reason,
-                       "slices never run as root, and becoming user %u failed: %s", uid,
-                       strerror(errno));
+    ready = (struct report){.kind = REPORT_READY};
+    if (!drop_user(uid, gid, ready.ready.reason, sizeof ready.ready.reason)) {
         (void)snprintf(ready.ready.remedy, sizeof ready.ready.remedy,
                        "start the peer as an ordinary user");
     } else if (!prepare(&l->ways)) {
-        ready = (struct report){.kind = REPORT_READY};
         (void)snprintf(ready.ready.reason, sizeof ready.ready.reason,
                        "/proc/self/exe or /dev/null: %s", strerror(errno));
         (void)snprintf(ready.ready.remedy, sizeof ready.ready.remedy,

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -397,6 +398,41 @@ static void refuses_over_the_caps(void **state)
     assert_int_equal(sandbox_running(fx.sandbox), 0);
 }
 
+static pid_t launcher_pid(void)
+{
+    char path[64];
+    char text[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+    (void)close(fd);
+    return (pid_t)atol(text);
+}
+
+/* With the launcher dies what it ran, even what ignores every signal; a new one takes over. */
+static void survives_the_launchers_death(void **state)
+{
+    (void)state;
+    const char *const args[] = {"sh", "-c", "trap '' TERM HUP INT; while :; do sleep 9; done"};
+    struct sandbox_order o = plain_order();
+    struct pn_err err;
+    uint32_t id = 0;
+    o.args = args;
+    o.arg_count = 3;
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, NULL), PN_OK);
+    assert_int_equal(kill(launcher_pid(), SIGKILL), 0);
+    wait_end(); /* which needs the end of file on its pipes: nobody holds them any more */
+    CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_SETUP);
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, &err), PN_E_BUSY);
+    assert_string_equal(err.text, "sandbox: the launcher is being started");
+    while (!sandbox_state(fx.sandbox)->ready) {
+        (void)uv_run(&fx.loop, UV_RUN_ONCE);
+    }
+    run_sh("echo again");
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    discard();
+}
+
 /* A closed sandbox calls nobody, whatever runs. */
 static void closes_while_running(void **state)
 {
@@ -452,6 +488,7 @@ int main(void)
         FULL(bounds_the_folder),
         FULL(bounds_all_memory),
         FULL(refuses_over_the_caps),
+        FULL(survives_the_launchers_death),
         FULL(closes_while_running),
         cmocka_unit_test_setup_teardown(reduced_runs_own_programs_only, start_reduced, stop),
     };

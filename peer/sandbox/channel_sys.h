@@ -10,9 +10,12 @@
 /* Makes the pair: ours non-blocking, both closed on exec. */
 enum pn_status channel_open(int *ours, int *launchers, struct pn_err *err);
 
-/* Sends one packet with fds[0..count). PN_E_BUSY: the launcher is behind, nothing was sent. */
+/*
+ * Sends one packet with fds[0..count). PN_E_BUSY: the launcher is behind, nothing was sent, also
+ * after waiting so long (0: not at all) for room; it takes well under a millisecond a packet.
+ */
 enum pn_status channel_send(int fd, struct pn_bytes packet, const int *fds, uint32_t count,
-                            struct pn_err *err);
+                            int wait_ms, struct pn_err *err);
 
 /*
  * Receives one packet into room; *passed is the descriptor that came along (the caller's now) or

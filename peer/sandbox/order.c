@@ -170,8 +170,9 @@ enum pn_status order_write(const struct order *o, uint8_t *out, size_t *len, str
         write_list(&w, o->outputs, o->output_count);
     }
     if (w.full) {
-        return pn_fail(err, PN_E_TOO_BIG, "order: arguments and environment over %d bytes",
-                       ORDER_BYTES_MAX);
+        return pn_fail(err, PN_E_TOO_BIG,
+                       "order: arguments and environment over %d bytes, or one over %d",
+                       ORDER_BYTES_MAX, UINT16_MAX - 1);
     }
     *len = w.len;
     return PN_OK;

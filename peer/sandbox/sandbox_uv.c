@@ -22,6 +22,7 @@ enum {
     RESTART_CALM_MS = 60 * 1000, /* a launcher that lived this long starts the pauses anew */
     LAUNCHER_SOCKET = 3,         /* its descriptor there: after /dev/null three times */
     PATH_BYTES = 4096,
+    SEND_WAIT_MS = 1000, /* when many large orders are given at once */
 };
 
 /* One life of the launcher process; freed when its handles are closed. */
@@ -94,7 +95,7 @@ static void kill_run(struct sandbox *s, struct slice_run *run)
     if (s->launcher == NULL || order_write(&o, s->packet, &len, NULL) != PN_OK) {
         return; /* the launcher's death has ended it */
     }
-    if (channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, NULL, 0, NULL) ==
+    if (channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, NULL, 0, 0, NULL) ==
         PN_E_BUSY) {
         run->kill_wanted = true;
         (void)uv_poll_start(&s->launcher->poll, UV_READABLE | UV_WRITABLE, on_socket);
@@ -496,7 +497,7 @@ static enum pn_status send_order(struct sandbox *s, const struct sandbox_order *
     status = order_write(&o, s->packet, &len, err);
     if (status == PN_OK) {
         status = channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, p->fds,
-                              p->count, err);
+                              p->count, SEND_WAIT_MS, err);
     }
     return status;
 }

@@ -433,6 +433,33 @@ static void survives_the_launchers_death(void **state)
     discard();
 }
 
+/* More at once than the socket to the launcher holds. */
+static void takes_large_orders(void **state)
+{
+    (void)state;
+    enum { WORD = 60 * 1000 };
+    char *word = malloc(WORD + 1);
+    memset(word, 'w', WORD);
+    word[WORD] = '\0';
+    const char *const args[] = {"sh", "-c", "exit ${#1}", "sh", word, word};
+    struct sandbox_order o = plain_order();
+    struct pn_err err;
+    uint32_t id = 0;
+    o.args = args;
+    o.arg_count = 6;
+    for (int i = 0; i < 4; i++) {
+        if (sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, &err) != PN_OK) {
+            fail_msg("%s", err.text);
+        }
+    }
+    while (sandbox_running(fx.sandbox) > 0) {
+        wait_end();
+        CHECK_OUTCOME(OUTCOME_EXITED, WORD & 0xff);
+        discard();
+    }
+    free(word);
+}
+
 /* A closed sandbox calls nobody, whatever runs. */
 static void closes_while_running(void **state)
 {
@@ -489,6 +516,7 @@ int main(void)
         FULL(bounds_all_memory),
         FULL(refuses_over_the_caps),
         FULL(survives_the_launchers_death),
+        FULL(takes_large_orders),
         FULL(closes_while_running),
         cmocka_unit_test_setup_teardown(reduced_runs_own_programs_only, start_reduced, stop),
     };

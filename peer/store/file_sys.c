@@ -445,12 +445,12 @@ enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd
     uint64_t size;
     store_content_name(root, name);
     enum pn_status status = store_stat_size(s, name, &size, err);
-    if (status == PN_OK && !store_has_file(s, root)) {
+    if (status == PN_OK && !store_file_proven(s, root)) {
         struct store_file *f = NULL;
         status = store_file_open(s, root, size, false, &f, err);
         if (status == PN_OK) {
             store_file_close(f);
-            status = store_has_file(s, root)
+            status = store_file_proven(s, root)
                          ? PN_OK
                          : pn_fail(err, PN_E_MISMATCH, "%s: has changed on the disk", name);
         }
@@ -465,7 +465,15 @@ enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd
 bool store_has_file(struct store *s, const struct digest *root)
 {
     store_lock(s);
-    bool has = catalogue_proven(&s->catalogue, root);
+    bool has = catalogue_here(&s->catalogue, root);
     store_unlock(s);
     return has;
+}
+
+bool store_file_proven(struct store *s, const struct digest *root)
+{
+    store_lock(s);
+    bool proven = catalogue_proven(&s->catalogue, root);
+    store_unlock(s);
+    return proven;
 }

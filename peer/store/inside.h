@@ -49,6 +49,9 @@ static inline void store_name_add(const char *name, const char *suffix, char out
     (void)snprintf(out, STORE_NAME_BYTES, "%s%s", name, suffix);
 }
 
+/* Whole, and known to hash right since the start or a clean stop. */
+bool store_file_proven(struct store *s, const struct digest *root);
+
 /* The size of what is at name; PN_E_NOT_FOUND. */
 enum pn_status store_stat_size(const struct store *s, const char *name, uint64_t *size,
                                struct pn_err *err);

@@ -87,7 +87,7 @@ enum pn_status store_put_begin(struct store *s, uint64_t size, const struct dige
         return pn_fail(err, PN_E_TOO_BIG, "a file of %llu bytes, at most %llu",
                        (unsigned long long)size, (unsigned long long)FILE_BYTES_MAX);
     }
-    if (store_has_file(s, root)) {
+    if (store_file_proven(s, root)) { /* else these bytes replace those */
         return pn_fail(err, PN_E_EXISTS, "the file is here already");
     }
     struct store_put *p = calloc(1, sizeof *p);

@@ -88,7 +88,10 @@ enum pn_status store_put_write(struct store_put *p, struct pn_bytes bytes, struc
 enum pn_status store_put_finish(struct store_put *p, struct pn_err *err);
 void store_put_abort(struct store_put *p); /* NULL is fine */
 
-/* Is the whole content here? Does not touch the disk. */
+/*
+ * Is the whole content here? Does not touch the disk: after an unclean stop it may still turn out
+ * to be damaged when it is opened, and is then here no more.
+ */
 bool store_has_file(struct store *s, const struct digest *root);
 
 /*

@@ -209,15 +209,11 @@ void home_close(struct home *h)
 
 /* --- jobs by the beginning of their ID --- */
 
-enum exit_code home_find_job(struct home *h, const char *prefix, char id[DIGEST_HEX_BYTES])
+static enum exit_code find_job(struct home *h, const char *prefix, char id[DIGEST_HEX_BYTES])
 {
     struct pn_err err;
     json_t *answer = NULL;
     const size_t len = strlen(prefix);
-    if (len < 1 || len > 2 * DIGEST_BYTES || strspn(prefix, "0123456789abcdef") != len) {
-        return complain_text(EXIT_CODE_USAGE,
-                             "job ID '%.70s': must be 1 to 64 lower-case hex digits", prefix);
-    }
     if (client_ask(h->client, "GET", "/v1/jobs", NULL, &answer, &err) != PN_OK) {
         return complain(&err);
     }
@@ -242,4 +238,23 @@ enum exit_code home_find_job(struct home *h, const char *prefix, char id[DIGEST_
                              prefix, matches);
     }
     return EXIT_CODE_OK;
+}
+
+enum exit_code home_open_job(struct context *c, enum home_wish wish, struct home *out,
+                             char id[DIGEST_HEX_BYTES])
+{
+    const char *prefix = c->args.positionals[0];
+    const size_t len = strlen(prefix);
+    if (len < 1 || len > 2 * DIGEST_BYTES || strspn(prefix, "0123456789abcdef") != len) {
+        return complain_text(EXIT_CODE_USAGE,
+                             "job ID '%.70s': must be 1 to 64 lower-case hex digits", prefix);
+    }
+    enum exit_code code = home_open(c, wish, out);
+    if (code == EXIT_CODE_OK) {
+        code = find_job(out, prefix, id);
+        if (code != EXIT_CODE_OK) {
+            home_close(out);
+        }
+    }
+    return code;
 }

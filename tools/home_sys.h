@@ -31,7 +31,11 @@ enum exit_code home_open(struct context *c, enum home_wish wish, struct home *ou
 /* Asks a child to end and waits for it, a few seconds at most. */
 void home_close(struct home *h);
 
-/* Finds a job by the beginning of its ID and writes the whole ID. Complains itself. */
-enum exit_code home_find_job(struct home *h, const char *prefix, char id[DIGEST_HEX_BYTES]);
+/*
+ * The same for a command about a job, whose ID begins as its first positional says: writes the
+ * whole ID. A peer is disturbed only by what can be a job ID.
+ */
+enum exit_code home_open_job(struct context *c, enum home_wish wish, struct home *out,
+                             char id[DIGEST_HEX_BYTES]);
 
 #endif

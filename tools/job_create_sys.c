@@ -90,40 +90,35 @@ static void tell_search(const struct nonce_puzzle *p, uint32_t slices)
                   human_count(count, text), slices, miss);
 }
 
-static enum pn_status draft_nonce(const struct context *c, struct manifest *m, struct pn_err *err)
+static enum pn_status draft_nonce(const struct context *c, struct manifest *m,
+                                  struct nonce_puzzle *puzzle, struct pn_err *err)
 {
-    struct nonce_puzzle puzzle;
     struct job_draft draft;
-    enum pn_status status = puzzle_read(&c->args, &puzzle, err);
+    enum pn_status status = puzzle_read(&c->args, puzzle, err);
     if (status != PN_OK) {
         return status;
     }
     if (args_given(&c->args, "slices")) {
-        status = nonce_args_check_slices(&puzzle, args_u64(&c->args, "slices"), err);
+        status = nonce_args_check_slices(puzzle, args_u64(&c->args, "slices"), err);
     }
     if (status != PN_OK) {
+        pn_err_wrap(err, "--slices");
         return status;
     }
-    status = nonce_draft(&c->args, &puzzle, &draft, err);
+    status = nonce_draft(&c->args, puzzle, &draft, err);
     if (status == PN_OK) {
         uint64_t slots =
             args_given(&c->args, "workers") ? args_u64(&c->args, "workers") : own_slots();
         draft.slice_count = args_given(&c->args, "slices")
                                 ? (uint32_t)args_u64(&c->args, "slices")
-                                : nonce_draft_slices(&puzzle, own_rate(&puzzle), (uint32_t)slots);
+                                : nonce_draft_slices(puzzle, own_rate(puzzle), (uint32_t)slots);
         status = take_draft(&draft, m, err);
     }
     job_draft_fini(&draft);
     if (status == PN_OK) {
         status = take_job_options(c, m, err);
     }
-    if (status == PN_OK) {
-        status = check_program(m, err);
-    }
-    if (status == PN_OK) {
-        tell_search(&puzzle, m->slice_count);
-    }
-    return status;
+    return status == PN_OK ? check_program(m, err) : status;
 }
 
 /* --- mandelbrot --- */
@@ -283,10 +278,16 @@ static enum pn_status draft_exec(const struct context *c, struct launch *l, stru
 enum exit_code command_create_nonce(struct context *c)
 {
     struct launch l;
+    struct nonce_puzzle puzzle;
     struct pn_err err;
     launch_init(&l);
-    enum exit_code code =
-        draft_nonce(c, &l.manifest, &err) == PN_OK ? seal_and_run(c, &l) : complain_usage(&err);
+    enum exit_code code = draft_nonce(c, &l.manifest, &puzzle, &err) == PN_OK
+                              ? launch_seal(c, &l)
+                              : complain_usage(&err);
+    if (code == EXIT_CODE_OK) {
+        tell_search(&puzzle, l.manifest.slice_count);
+        code = launch_run(c, &l);
+    }
     launch_fini(&l);
     return code;
 }

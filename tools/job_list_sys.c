@@ -99,16 +99,13 @@ enum exit_code command_job_status(struct context *c)
     char id[DIGEST_HEX_BYTES];
     char request[REQUEST_BYTES];
     json_t *job = NULL;
-    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        (void)snprintf(request, sizeof request, "/v1/jobs/%s", id);
-        code = client_ask(h.client, "GET", request, NULL, &job, &err) == PN_OK ? EXIT_CODE_OK
-                                                                               : complain(&err);
-    }
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s", id);
+    code = client_ask(h.client, "GET", request, NULL, &job, &err) == PN_OK ? EXIT_CODE_OK
+                                                                           : complain(&err);
     if (code == EXIT_CODE_OK && c->json) {
         print_json(job);
     } else if (code == EXIT_CODE_OK) {
@@ -150,17 +147,14 @@ enum exit_code command_log(struct context *c)
         pn_err_wrap(&err, "slice %.40s", c->args.positionals[1]);
         return complain_usage(&err);
     }
-    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%llu/log", id,
-                       (unsigned long long)slice);
-        code = client_ask(h.client, "GET", request, NULL, &answer, &err) == PN_OK ? EXIT_CODE_OK
-                                                                                  : complain(&err);
-    }
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%llu/log", id,
+                   (unsigned long long)slice);
+    code = client_ask(h.client, "GET", request, NULL, &answer, &err) == PN_OK ? EXIT_CODE_OK
+                                                                              : complain(&err);
     if (code == EXIT_CODE_OK && c->json) {
         print_json(answer);
     } else if (code == EXIT_CODE_OK) {

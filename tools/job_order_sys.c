@@ -20,14 +20,11 @@ static enum exit_code plain_order(struct context *c, const char *method, const c
     struct home h;
     struct pn_err err;
     char id[DIGEST_HEX_BYTES];
-    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        code = order(&h, method, id, verb, &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
-    }
+    code = order(&h, method, id, verb, &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
     if (code == EXIT_CODE_OK && c->json) {
         (void)printf("{\"schema\": 1, \"id\": \"%s\", \"done\": \"%s\"}\n", id, done);
     } else if (code == EXIT_CODE_OK) {
@@ -49,14 +46,11 @@ enum exit_code command_resume(struct context *c)
     struct home h;
     struct pn_err err;
     char id[DIGEST_HEX_BYTES];
-    enum exit_code code = home_open(c, HOME_TO_LAUNCH, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LAUNCH, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        code = order(&h, "POST", id, "/resume", &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
-    }
+    code = order(&h, "POST", id, "/resume", &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
     if (code == EXIT_CODE_OK && args_given(&c->args, "detach") && !h.embedded) {
         (void)printf("%s\n", id);
     } else if (code == EXIT_CODE_OK) {

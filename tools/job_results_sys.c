@@ -380,15 +380,12 @@ enum exit_code command_results(struct context *c)
     struct home h;
     char id[DIGEST_HEX_BYTES];
     const char *into = args_text(&c->args, "into");
-    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        code = into != NULL ? results_write(&h, id, into, args_given(&c->args, "raw"))
-                            : list_results(c, &h, id);
-    }
+    code = into != NULL ? results_write(&h, id, into, args_given(&c->args, "raw"))
+                        : list_results(c, &h, id);
     home_close(&h);
     return code;
 }

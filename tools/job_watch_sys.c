@@ -14,7 +14,11 @@
 #include "tools/print_sys.h"
 #include "tools/progress.h"
 
-enum { REQUEST_BYTES = 160, COLUMNS_DEFAULT = 80 };
+enum {
+    REQUEST_BYTES = 160,
+    COLUMNS_DEFAULT = 80,
+    WAITING_TOLD_MS = 3000, /* shorter waits are not worth a line */
+};
 
 /* What an event handler keeps between events. */
 struct view {
@@ -55,6 +59,9 @@ static void show(struct view *v, const json_t *job)
     }
     /* Elsewhere only why nothing happens, once for each reason. */
     const char *cause = progress_text(job, "waiting.cause");
+    if (progress_number(job, "waiting.for_ms") < WAITING_TOLD_MS && cause[0] != '\0') {
+        return;
+    }
     if (strcmp(cause, v->waiting_for) != 0) {
         (void)snprintf(v->waiting_for, sizeof v->waiting_for, "%s", cause);
         if (cause[0] != '\0') {
@@ -248,16 +255,13 @@ static enum exit_code follow(struct context *c, bool silent)
 {
     struct home h;
     char id[DIGEST_HEX_BYTES];
-    enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
+    enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = home_find_job(&h, c->args.positionals[0], id);
-    if (code == EXIT_CODE_OK) {
-        const struct watch w = {
-            .job_id = id, .timeout_ms = args_u64(&c->args, "timeout"), .silent = silent};
-        code = watch_job(c, &h, &w);
-    }
+    const struct watch w = {
+        .job_id = id, .timeout_ms = args_u64(&c->args, "timeout"), .silent = silent};
+    code = watch_job(c, &h, &w);
     home_close(&h);
     return code;
 }

@@ -1,0 +1,247 @@
+"""What the command says to bad input: one clear line, exit 2, and nothing changed on disk."""
+import hashlib
+import os
+import socket
+import threading
+import unittest
+
+from preon_process import Net
+
+U64_MAX = 2**64 - 1
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.net = Net()
+        self.addCleanup(self.net.close)
+
+    def tree(self):
+        """Every file below the test's folder, with its size."""
+        found = []
+        for folder, _, names in os.walk(self.net.dir):
+            found += [folder] + [(os.path.join(folder, n), os.lstat(os.path.join(folder, n)).st_size)
+                                 for n in names]
+        return sorted(map(str, found))
+
+    def write(self, name, content, mode="w"):
+        path = self.net.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, mode) as f:
+            f.write(content)
+        return path
+
+    def refused(self, words, *fragments, code=2):
+        """Exit code, one line on stderr that holds every fragment, and an untouched disk."""
+        before = self.tree()
+        done = self.net.preon(*words)
+        said = f"{words}: exit {done.returncode}: {done.stderr!r}"
+        self.assertEqual(done.returncode, code, said)
+        self.assertEqual(done.stdout, "", said)
+        self.assertTrue(done.stderr.startswith("preon: "), said)
+        self.assertEqual(done.stderr.count("\n"), 1, said)
+        for fragment in fragments:
+            self.assertIn(fragment, done.stderr, said)
+        self.assertEqual(self.tree(), before, said)
+
+
+class BadOptions(Cli):
+    def test_unknown_words(self):
+        self.refused(["job", "create", "nonce", "--diffculty", "3"], "--diffculty", "--difficulty")
+        self.refused(["jbo", "list"], "'jbo'", "'job'")
+        self.refused(["job", "create", "nonec"], "'nonec'", "'nonce'")
+        self.refused(["job", "status"], "job ID")
+        self.refused(["job", "status", "XYZ"], "XYZ", "hex")
+
+    def test_nonce(self):
+        nonce = ["job", "create", "nonce"]
+        self.refused(nonce + ["--difficulty", "0"], "--difficulty", "0", "1 to 256")
+        self.refused(nonce + ["--difficulty", "257"], "--difficulty", "257", "1 to 256")
+        self.refused(nonce + ["--slices", "0"], "--slices", "0", "1 to 16777216")
+        self.refused(nonce + ["--slices", "16777217"], "--slices", "16777217", "16777216")
+        self.refused(nonce + ["--count", "3", "--slices", "4"], "slices", "4", "3")
+        self.refused(nonce + ["--start", str(U64_MAX), "--count", "2"], "--count", str(U64_MAX))
+        self.refused(nonce + ["--start", str(U64_MAX + 1)], "--start", str(U64_MAX + 1))
+        self.refused(nonce + ["--append", "octal"], "--append", "octal", "decimal")
+        self.refused(nonce + ["--header", "00" * 79], "--header", "158", "160")
+        self.refused(nonce + ["--block-hex", "abc"], "--block-hex")
+        self.refused(nonce + ["--block-file", "/nowhere/at/all"], "--block-file", "/nowhere/at/all")
+        self.refused(nonce + ["--name", "a/b"], "a/b")
+        self.refused(nonce + ["--timeout", "soon"], "--timeout", "soon")
+
+    def test_exec(self):
+        words = ["job", "create", "exec"]
+        for name in "../x", "/x", "a/../b", ".", "a//b", "a\tb":
+            self.refused(words + ["--output", name, "--", "true"], "--output", "name")
+        self.refused(words + ["--output", "a", "--output", "a", "--", "true"], "'a'", "twice")
+        self.refused(words + ["--output", "a", "--output", "a/b", "--", "true"], "'a/b'", "folder")
+        self.refused(words + ["--file", "/nowhere/x", "--", "true"], "/nowhere/x", "No such file")
+        self.refused(words + ["--file", self.net.home, "--", "true"], "not a regular file")
+        self.refused(words + ["--file", "../a=/etc/passwd", "--", "true"], "../a")
+        self.refused(words + ["--env", "1=2", "--", "true"], "1=2")
+        self.refused(words + ["--env", "PREON_OUT=x", "--", "true"], "PREON_OUT")
+        self.refused(words + ["--dep", "a=12", "--", "true"], "--dep", "64")
+        self.refused(words + ["--memory", "1k", "--", "true"], "--memory")
+        self.refused(words + ["--quorum", "17", "--", "true"], "--quorum", "17", "1 to 16")
+        self.refused(words + ["--", "file:gone"], "file:gone", "[files]")
+        self.refused(words, "command")
+
+    def test_unreadable_file(self):
+        # Unreadable for root too.
+        self.refused(["job", "create", "exec", "--file", "/proc/self/mem", "--", "true"],
+                     "/proc/self/mem", "error")
+
+    def test_mandelbrot(self):
+        words = ["job", "create", "mandelbrot"]
+        self.refused(words + ["--width", "0"], "--width", "0")
+        self.refused(words + ["--height", "2", "--slices", "3"], "3")
+        self.refused(words + ["--zoom", "x"], "--zoom")
+
+    def test_servers(self):
+        self.refused(["peer", "--threads", "1025"], "--threads", "1025", "1024")
+        self.refused(["peer", "--tracker", "a b"], "a b", "HOST:PORT")
+        self.refused(["peer", "--tracker", "host:70000"], "host:70000")
+        self.refused(["peer", "--owner", "abc"], "--owner", "64")
+        self.refused(["peer", "--jobs", "solitaire"], "--jobs", "solitaire", "nonce")
+        self.refused(["peer", "--host", "example"], "--host", "example")
+        self.refused(["tracker", "--port", "65536"], "--port", "65536", "65535")
+        self.refused(["tracker", "--log-level", "loud"], "--log-level", "loud")
+
+    def test_settings_file(self):
+        self.write("home/.config/preon/preon.conf", "trakcer = a\n")
+        self.refused(["status"], "preon.conf", "line 1", "trakcer", "'tracker'")
+
+    def test_nonce_verify(self):
+        self.refused(["nonce", "verify"], "--nonce")
+        self.refused(["nonce", "verify", "--append", "le32", "--nonce", str(2**32)], str(2**32))
+
+
+class BadManifest(Cli):
+    def setUp(self):
+        super().setUp()
+        script = self.write("src/crunch.sh", "echo $PREON_SLICE > $PREON_OUT/out.txt\n")
+        done = self.net.preon("job", "create", "exec", "--file", script, "--output", "out.txt",
+                              "--dry-run", "--", "sh", "crunch.sh", check=0)
+        self.text = done.stdout
+        self.write("job/crunch.sh", "echo $PREON_SLICE > $PREON_OUT/out.txt\n")
+        self.write("job/manifest", self.text)
+
+    def bad(self, text, *fragments):
+        self.write("job/manifest", text, "wb" if isinstance(text, bytes) else "w")
+        self.refused(["job", "submit", self.net.path("job")], self.net.path("job"), *fragments)
+
+    def test_the_text(self):
+        self.assertIn("[exec]\narg = system:sh\narg = crunch.sh\n", self.text)
+        self.bad(self.text[:-3], "truncated")
+        self.bad(self.text[:self.text.index("[requires]")], "system")
+        self.bad(self.text.replace("slices = 1", "slices = 01"), "line 4", "slices = 01")
+        self.bad(self.text.replace("\n", "\r\n"), "line 1")
+        self.bad(self.text.replace("[dynamic]", "[dynamics]"), "[dynamics]")
+        self.bad(self.text + "\n", "line")
+        self.bad(self.text.replace("out.txt", "../out.txt"), "../out.txt")
+        self.bad(b"\xff" + self.text.encode(), "line 1")
+        self.bad("", "line 1")
+        self.bad(self.text + "#" * 1024 * 1024, "1048576")
+
+    def bad_no_path(self, *fragments):
+        self.refused(["job", "submit", self.net.path("job")], *fragments)
+
+    def test_who_signed(self):
+        owner = self.text[self.text.index("owner = "):][8:72]
+        self.bad(self.text.replace(owner, "00" * 32), "not signed", "not your key")
+        self.write("job/manifest", self.text)
+        self.write("job/signature", "00" * 64 + "\n")
+        self.bad_no_path("signature", "not the owner's")
+        self.write("job/signature", "zz\n")
+        self.bad_no_path("signature", "128")
+
+    def test_its_files(self):
+        self.write("job/crunch.sh", "something else\n")
+        self.bad_no_path("crunch.sh", "not what the manifest says")
+        os.unlink(self.net.path("job/crunch.sh"))
+        self.bad_no_path("crunch.sh", "No such file")
+        os.unlink(self.net.path("job/manifest"))
+        self.bad_no_path("manifest", "No such file")
+
+
+class WhoIsThere(Cli):
+    """Errors that are nobody's input: exit 1 or 4, and still one clear line."""
+
+    def test_port_in_use(self):
+        tracker = self.net.tracker()
+        done = self.net.preon("tracker", "--host", "127.0.0.1", "--port", str(tracker.port),
+                              check=1)
+        self.assertIn(str(tracker.port), done.stderr)
+        self.assertIn("in use", done.stderr)
+
+    def test_nobody(self):
+        done = self.net.preon("status", check=4)
+        self.assertIn("no peer runs", done.stderr)
+        self.net.preon("job", "list", check=4)
+        self.assertFalse(os.path.exists(self.net.path("master")))
+
+    def test_a_socket_that_is_no_peers(self):
+        os.mkdir(self.net.path("master"))
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(self.net.path("master", "control.sock"))
+        server.listen(8)
+
+        def garbage():
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                client.settimeout(1)
+                try:
+                    client.recv(4096)
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+                except OSError:
+                    pass
+                client.close()
+
+        thread = threading.Thread(target=garbage, daemon=True)
+        thread.start()
+        for words in ["status"], ["job", "list"], ["job", "create", "nonce"]:
+            done = self.net.preon(*words, check=4)
+            self.assertIn("no preon peer", done.stderr)
+        server.close()
+        self.assertEqual(os.listdir(self.net.path("master")), ["control.sock"])
+
+    def test_a_folder_in_use(self):
+        self.net.tracker()
+        self.net.peer("master")
+        done = self.net.preon("peer", "--tracker", f"127.0.0.1:{self.net.tracker_port}", check=1)
+        self.assertIn(self.net.path("master"), done.stderr)
+
+
+class Good(Cli):
+    def test_help_and_version_are_everywhere(self):
+        listed = self.net.preon("--help", data=None, check=0).stdout
+        commands = [line.split("  ")[1].removeprefix("preon ") for line in listed.splitlines()
+                    if line.startswith("  preon ")]
+        self.assertGreater(len(commands), 15)
+        for command in commands:
+            shown = self.net.preon(*command.split(), "--help", data=None, check=0).stdout
+            self.assertIn(f"usage: preon {command}", shown)
+            self.assertIn("--json", shown)
+        self.assertRegex(self.net.preon("--version", data=None, check=0).stdout, r"^preon \d+\.\d+")
+
+    def test_verify_says_what_others_say(self):
+        inner = hashlib.sha256(b"COMSM0010cloud9248").digest()
+        done = self.net.preon("nonce", "verify", "--nonce", "9248", "--difficulty", "17", data=None,
+                              check=0)
+        self.assertIn(hashlib.sha256(inner).hexdigest(), done.stdout)
+        self.net.preon("nonce", "verify", "--nonce", "9248", "--difficulty", "18", data=None, check=5)
+        found = self.net.json("nonce", "verify", "--nonce", "9248", "--difficulty", "17", data=None)
+        self.assertEqual((found["schema"], found["zero_bits"], found["hit"]), (1, 17, True))
+
+    def test_dry_run_changes_nothing_but_the_key(self):
+        self.net.preon("key", check=0)
+        before = self.tree()
+        done = self.net.preon("job", "create", "nonce", "--dry-run", "--slices", "3", check=0)
+        self.assertIn("slices = 3\n", done.stdout)
+        self.assertEqual(self.tree(), before)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

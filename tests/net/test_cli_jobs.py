@@ -1,0 +1,159 @@
+"""Jobs by the command alone: embedded mode, its answers, Ctrl-C, time-outs, resume."""
+import hashlib
+import os
+import signal
+import subprocess
+import unittest
+
+from preon_process import PATIENCE, PREON, Net, wait_for
+
+ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--threads", "1", "--slices", "4096"]
+
+
+class Embedded(unittest.TestCase):
+    def setUp(self):
+        self.net = Net()
+        self.addCleanup(self.net.close)
+        # A port where no tracker is: embedded mode does without.
+        self.alone = ["--tracker", "127.0.0.1:9"]
+
+    def begin(self, words, data="master"):
+        """A command that goes on; its stderr up to the job's ID."""
+        process = subprocess.Popen([PREON] + words + ["--data", self.net.path(data)],
+                                   env=self.net.env, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith("preon: job "):
+                return process, line.split()[-1]
+        self.fail(f"{words}: no job ID: {said}; {process.wait(10)}")
+
+    def state(self, job, data="master"):
+        return self.net.json("job", "status", job, data=data)["state"]
+
+    def no_peer_is_left(self, data="master"):
+        wait_for(lambda: not os.path.exists(self.net.path(data, "control.sock")), 10,
+                 "the child's socket is gone")
+
+    def test_a_nonce_is_found_and_true(self):
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "14", "--slices", "4",
+                              *self.alone, check=0)
+        answer = dict(line.split(None, 1) for line in done.stdout.splitlines())
+        block = ("COMSM0010cloud" + answer["nonce"]).encode()
+        digest = hashlib.sha256(hashlib.sha256(block).digest()).hexdigest()
+        self.assertEqual(answer["hash"], digest)
+        self.assertEqual(int(digest, 16) >> (256 - 14), 0)
+        for key in "rate", "search", "received", "check":
+            self.assertIn(key, answer)
+        checked = subprocess.run(["sh", "-c", answer["check"]], capture_output=True, text=True)
+        self.assertEqual(checked.stdout.split()[0], digest)
+        self.no_peer_is_left()
+
+    def test_none_exists(self):
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "60", "--count", "5000",
+                              "--slices", "3", *self.alone, check=3)
+        self.assertEqual(done.stdout, "none\n")
+        self.assertIn("none exists", done.stderr)
+
+    def test_json_is_json(self):
+        found = self.net.json("job", "create", "nonce", "--difficulty", "10", *self.alone)
+        self.assertEqual((found["schema"], found["state"], found["ended"]), (1, "found", True))
+        self.assertEqual(self.net.json("job", "list")["jobs"][0]["id"], found["id"])
+        self.assertEqual(self.net.json("job", "status", found["id"][:6])["id"], found["id"])
+        self.assertEqual(self.net.json("job", "results", found["id"])["schema"], 1)
+
+    def test_exec_leaves_its_outputs(self):
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("echo out $PREON_SLICE; echo err >&2; echo $PREON_SLICE > $PREON_OUT/a.txt\n")
+        results = self.net.path("results")
+        self.net.preon("job", "create", "exec", "--data", self.net.path("master"), "--slices", "5",
+                       "--file", script, "--output", "a.txt", "-o", results, *self.alone, "--",
+                       "sh", "crunch.sh", data=None, check=0)
+        for slice_number in range(5):
+            with open(os.path.join(results, str(slice_number), "a.txt")) as f:
+                self.assertEqual(f.read(), f"{slice_number}\n")
+        job = self.net.json("job", "list")["jobs"][0]["id"]
+        log = self.net.preon("job", "log", job[:8], "3", check=0)
+        self.assertEqual(log.stdout, "out 3\n")
+        self.assertIn("err\n", log.stderr)
+        self.net.preon("job", "rm", job, check=0)
+        self.assertEqual(self.net.json("job", "list")["jobs"], [])
+
+    def test_interrupt_stops_and_resume_goes_on(self):
+        process, job = self.begin(ENDLESS + self.alone)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(15 * PATIENCE), 130)
+        self.assertIn(f"preon job resume {job[:12]}", process.stderr.read())
+        self.no_peer_is_left()
+        self.assertEqual(self.state(job), "stopped")
+        again, _ = self.begin_resume(job)
+        again.send_signal(signal.SIGINT)
+        self.assertEqual(again.wait(15 * PATIENCE), 130)
+        self.net.preon("job", "rm", job, check=0)
+        self.assertEqual(self.net.json("job", "list")["jobs"], [])
+
+    def begin_resume(self, job):
+        process = subprocess.Popen([PREON, "job", "resume", job, "--data", self.net.path("master"),
+                                    "--threads", "1", *self.alone],
+                                   env=self.net.env, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        wait_for(lambda: os.path.exists(self.net.path("master", "control.sock")), 20)
+        wait_for(lambda: self.state(job) in ("running", "waiting"), 20, "the job runs again")
+        return process, job
+
+    def test_a_second_interrupt_ends_at_once(self):
+        process, _ = self.begin(ENDLESS + self.alone)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(5 * PATIENCE), 130)
+        self.no_peer_is_left()
+
+    def test_a_job_may_have_a_timeout(self):
+        done = self.net.preon(*ENDLESS, *self.alone, "--timeout", "1s", check=6)
+        self.assertIn("timed-out", done.stderr)
+
+
+class WithPeer(Embedded):
+    """The same with a peer that runs: the commands speak to it."""
+
+    def setUp(self):
+        super().setUp()
+        self.net.tracker()
+        self.peer = self.net.peer("master", 2)
+
+    def no_peer_is_left(self, data="master"):
+        pass
+
+    def test_interrupt_stops_and_resume_goes_on(self):
+        process, job = self.begin(ENDLESS)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(15 * PATIENCE), 130)
+        self.assertIn(f"preon job follow {job[:12]}", process.stderr.read())
+        self.assertIn(self.state(job), ("running", "waiting"))
+        self.net.preon("job", "follow", job, "--timeout", "1s", check=6)
+        self.net.preon("job", "wait", job, "--timeout", "500ms", check=6)
+        self.net.preon("job", "cancel", job, check=0)
+        self.net.preon("job", "wait", job, check=1)
+        self.assertEqual(self.state(job), "cancelled")
+
+    def test_detached_it_goes_on(self):
+        job = self.net.create("nonce", "--difficulty", "14")
+        self.net.preon("job", "wait", job, check=0)
+        answer = self.net.json("job", "follow", job)
+        self.assertEqual(answer["state"], "found")
+        status = self.net.json("status")
+        self.assertEqual((status["schema"], status["slots"], status["embedded"]), (1, 2, False))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

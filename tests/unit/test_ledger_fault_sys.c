@@ -431,7 +431,6 @@ static void child_commits(const char *folder, int to_parent)
 static void test_kill_at_any_moment(void **state)
 {
     (void)state;
-    uint32_t most = 0;
     for (unsigned seed = 0; seed < 25; seed++) {
         struct fixture *f = fixture_new();
         fixture_close(f);
@@ -444,8 +443,8 @@ static void test_kill_at_any_moment(void **state)
             child_commits(f->folder, pipe_fds[1]);
         }
         (void)close(pipe_fds[1]);
-        (void)usleep(15000 + (seed * 7919) % 40000);
-        assert_int_equal(kill(child, SIGKILL), 0);
+        uint32_t wanted =
+            seed * 23 % 400; /* by progress, not by time: machines are slow at times */
         static uint64_t seq[FIXTURE_REPORTS_MAX];
         static enum pn_status status[FIXTURE_REPORTS_MAX];
         uint32_t count = 0;
@@ -454,6 +453,10 @@ static void test_kill_at_any_moment(void **state)
             assert_int_equal(number, count);
             seq[count] = number;
             status[count++] = PN_OK;
+            if (count == wanted + 1) {
+                (void)usleep(seed * 797 % 5000);
+                assert_int_equal(kill(child, SIGKILL), 0);
+            }
         }
         (void)close(pipe_fds[0]);
         int how;
@@ -463,11 +466,9 @@ static void test_kill_at_any_moment(void **state)
         struct pn_err err = {0};
         assert_int_equal(fixture_reopen(f, &err), PN_OK);
         check_reported(f, seq, status, count);
-        assert_true(finals.count >= count);
-        most = count > most ? count : most;
+        assert_true(finals.count >= count && count > wanted);
         fixture_free(f);
     }
-    assert_true(most > 50); /* it did commit */
 }
 
 /* ---- files that are refused ---- */

@@ -13,7 +13,7 @@ static uint8_t back[LEN + 1];
 static size_t pack_text(void)
 {
     for (size_t i = 0; i < LEN; i++) {
-        plain[i] = (uint8_t)((size_t)"one slice after another\n"[i % 24] + i / 5000 % 3);
+        plain[i] = (uint8_t)((size_t) "one slice after another\n"[i % 24] + i / 5000 % 3);
     }
     return squeeze_block((struct pn_bytes){plain, LEN}, packed);
 }

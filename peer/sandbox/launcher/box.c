@@ -7,7 +7,7 @@
 
 #include "peer/sandbox/launcher/kernel.h"
 
-bool box_start(const struct box_plan *plan, pid_t *pid, int *pidfd, int *error)
+bool box_start(struct box_plan *plan, pid_t *pid, int *pidfd, int *error)
 {
     struct clone_args args = {
         .flags = CLONE_PIDFD,

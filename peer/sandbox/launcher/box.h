@@ -32,6 +32,7 @@ struct box_ways {
 struct box_plan {
     const struct box_ways *ways;
     const struct order *order;
+    pid_t init_pid; /* set by init, for what it forks */
     int stdout_fd;
     int stderr_fd;
     int program_fd; /* -1 unless order->program == ORDER_PROGRAM_OWN */
@@ -57,10 +58,10 @@ struct box_word {
  * Starts init. On success *pidfd is open, *pid for looking at it. Returns false with errno in
  * *error when the process could not be made.
  */
-bool box_start(const struct box_plan *plan, pid_t *pid, int *pidfd, int *error);
+bool box_start(struct box_plan *plan, pid_t *pid, int *pidfd, int *error);
 
 /* init's whole life; never returns. */
-_Noreturn void init_run(const struct box_plan *plan);
+_Noreturn void init_run(struct box_plan *plan);
 
 /*
  * Builds the root that the slice sees and makes it the only one. 0, or -1 with errno set and *what

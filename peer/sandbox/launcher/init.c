@@ -118,7 +118,7 @@ static int wait_slice(pid_t slice)
     }
 }
 
-void init_run(const struct box_plan *plan)
+void init_run(struct box_plan *plan)
 {
     bool full = plan->ways->tier == SANDBOX_FULL;
     const char *what = "";
@@ -141,6 +141,7 @@ void init_run(const struct box_plan *plan)
     if (rights_drop(plan, &what) != 0) {
         fail(plan, what);
     }
+    plan->init_pid = getpid();
     pid_t slice = fork();
     if (slice < 0) {
         what = "fork";

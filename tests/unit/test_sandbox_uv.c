@@ -247,6 +247,32 @@ static void runs_a_file(void **state)
     (void)close(fd);
 }
 
+/* A whole folder as /job: its files are in the working folder too, and cannot be changed. */
+static void sees_a_folder(void **state)
+{
+    (void)state;
+    static const char *const outputs[] = {"sub/out"};
+    const char *const args[] = {
+        "sh", "-c", "cat file sub/out; echo x > /job/file || echo held; echo y > sub/out"};
+    int fd = file_with("content", 0644);
+    int folder = open(fx.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct sandbox_file files[] = {{.name = "", .fd = folder, .folder = true}};
+    struct sandbox_order o = plain_order();
+    assert_int_equal(chmod(fx.folder, 0755), 0);
+    o.args = args;
+    o.arg_count = 3;
+    o.files = files;
+    o.file_count = 1;
+    o.outputs = outputs;
+    o.output_count = 1;
+    run(&o);
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    assert_string_equal(fx.out, "contentheld\n");
+    discard();
+    (void)close(folder);
+    (void)close(fd);
+}
+
 static void says_why_it_could_not_start(void **state)
 {
     (void)state;
@@ -508,6 +534,7 @@ int main(void)
         FULL(runs_a_shell),
         FULL(gives_outputs_back),
         FULL(runs_a_file),
+        FULL(sees_a_folder),
         FULL(says_why_it_could_not_start),
         FULL(keeps_time),
         FULL(kills),

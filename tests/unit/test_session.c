@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/session.h"
+#include "tests/unit/alloc.h"
 
 static const struct hello OURS = {.version = 1, .slots = 3, .machine_class = "test"};
 
@@ -508,6 +509,33 @@ static void times_can_be_set(void **state)
     close_bed(&b);
 }
 
+/* Whatever allocation fails, it is said, and a queue is as before. */
+static void memory_may_be_short(void **state)
+{
+    (void)state;
+    struct bed b;
+    const struct session_events events = {on_hello, on_frame, &b};
+    struct session *s = NULL;
+    for (alloc_fail_at(1); (s = session_new(&OURS, &events)) == NULL; alloc_fail_next()) {
+    }
+    assert_int_equal(alloc_turn, 3); /* the session and its HELLO, then none */
+    alloc_fail_never();
+    session_free(s);
+
+    open_ready_bed(&b);
+    static const uint8_t BODY[3000];
+    static const uint8_t PART[FRAME_HEADER_BYTES] = {3, 0, 0, 0, FRAME_VOTE};
+    const struct frame f = {.type = FRAME_VOTE, .body = {BODY, sizeof BODY}};
+    alloc_fail_at(1);
+    assert_int_equal(session_send(b.s, SESSION_DATA, &f), PN_E_NO_MEMORY);
+    assert_int_equal(session_queued(b.s, SESSION_DATA), 0);
+    alloc_fail_at(1);
+    assert_int_equal(session_input(b.s, 0, (struct pn_bytes){PART, sizeof PART}, &b.err),
+                     PN_E_NO_MEMORY);
+    alloc_fail_never();
+    close_bed(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +559,7 @@ int main(void)
         cmocka_unit_test(frames_stay_whole_at_every_step),
         cmocka_unit_test(lanes_are_bounded),
         cmocka_unit_test(times_can_be_set),
+        cmocka_unit_test(memory_may_be_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,40 +49,62 @@ static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *
     }
     /* An answer in either lane: it must not disturb what is being read. */
     enum session_lane lane = f->request % 2 == 0 ? SESSION_CONTROL : SESSION_DATA;
-    (void)session_send(seen->s, lane, f);
+    const struct frame answer = {.type = f->type, .flags = FRAME_ANSWER, .body = f->body};
+    size_t queued = session_queued(seen->s, lane);
+    if (session_send(seen->s, lane, &answer) == PN_OK) {
+        assert(session_queued(seen->s, lane) == queued + frame_bytes(&answer));
+    }
     return PN_OK;
 }
 
-static bool open_session(struct seen *seen)
+static const struct session_times BRIEF = {20000, 15000, 9000, 30000};
+
+static bool open_session(struct seen *seen, bool brief)
 {
     *seen = (struct seen){0};
     const struct session_events events = {on_hello, on_frame, seen};
     seen->s = session_new(&OURS, &events);
-    if (seen->s != NULL) {
-        session_start(seen->s, 0);
+    if (seen->s == NULL) {
+        return false;
     }
-    return seen->s != NULL;
+    if (brief) {
+        session_set_times(seen->s, &BRIEF);
+    }
+    assert(session_output(seen->s, SIZE_MAX).len == 0);
+    assert(session_deadline_ms(seen->s) == UINT64_MAX);
+    assert(session_tick(seen->s, 0, NULL) == PN_OK);
+    session_start(seen->s, 0);
+    return true;
 }
 
-/* What goes out is frames, whole ones. */
-static void drain(struct session *s, uint64_t now_ms, size_t step)
+/* All that went out, in order. */
+static uint8_t sent[SESSION_CONTROL_QUEUE_MAX + SESSION_DATA_QUEUE_MAX];
+static size_t sent_len;
+
+/* One piece; false when there is nothing. */
+static bool drip(struct session *s, uint64_t now_ms, size_t step)
 {
-    static uint8_t all[SESSION_CONTROL_QUEUE_MAX + SESSION_DATA_QUEUE_MAX];
-    size_t len = 0;
-    for (;;) {
-        struct pn_bytes out = session_output(s, step);
-        if (out.len == 0) {
-            break;
-        }
-        memcpy(all + len, out.ptr, out.len);
-        len += out.len;
-        session_sent(s, now_ms, out.len);
+    struct pn_bytes out = session_output(s, step);
+    assert(out.len <= step);
+    if (out.len == 0 || out.len > sizeof sent - sent_len) {
+        return false;
     }
-    for (size_t at = 0; at < len;) {
+    memcpy(sent + sent_len, out.ptr, out.len);
+    sent_len += out.len;
+    session_sent(s, now_ms, out.len);
+    return true;
+}
+
+/* The rest: what goes out is frames, whole ones, however they were asked for. */
+static void drain(struct session *s, uint64_t now_ms)
+{
+    while (drip(s, now_ms, 65536)) {
+    }
+    for (size_t at = 0; at < sent_len;) {
         struct frame f;
         size_t used;
         size_t need;
-        const struct pn_bytes left = {all + at, len - at};
+        const struct pn_bytes left = {sent + at, sent_len - at};
         enum pn_status status = frame_parse(left, FRAME_BODY_MAX, &f, &used, &need, NULL);
         assert(status == PN_OK && used > 0);
         at += used;
@@ -104,7 +126,7 @@ static enum pn_status feed(struct seen *seen, uint64_t now_ms, const uint8_t *by
 static uint64_t whole(const uint8_t *bytes, size_t len)
 {
     struct seen seen;
-    if (!open_session(&seen)) {
+    if (!open_session(&seen, false)) {
         return 0;
     }
     (void)feed(&seen, 0, bytes, len);
@@ -116,19 +138,20 @@ static void in_pieces(const uint8_t *cuts, const uint8_t *bytes, size_t len)
 {
     struct seen seen;
     struct pn_err err;
-    if (!open_session(&seen)) {
+    if (!open_session(&seen, cuts[0] % 8 >= 4)) {
         return;
     }
     enum pn_status status = PN_OK;
     uint64_t now_ms = 0;
     size_t at = 0;
+    sent_len = 0;
     for (size_t i = 0; at < len && status == PN_OK; i++) {
         uint8_t cut = cuts[i % CUTS];
         size_t piece = len - at < cut / 4u + 1u ? len - at : cut / 4u + 1u;
         status = feed(&seen, now_ms, bytes + at, piece);
         at += piece;
         if (cut % 4 == 1 && status == PN_OK) {
-            drain(seen.s, now_ms, (size_t)cut * 100 + 1);
+            (void)drip(seen.s, now_ms, (size_t)cut * 4 + 1);
         } else if (cut % 4 == 2) {
             session_pause(seen.s, now_ms, i % 3 == 0);
         } else if (cut % 4 == 3) {
@@ -140,10 +163,11 @@ static void in_pieces(const uint8_t *cuts, const uint8_t *bytes, size_t len)
         }
     }
     if (status == PN_OK) {
-        drain(seen.s, now_ms, 65536);
+        drain(seen.s, now_ms);
         assert(seen.trace == whole(bytes, len));
     }
     session_free(seen.s);
+    session_free(NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

@@ -32,30 +32,33 @@ static inline void set_state(struct stream *s, const uint32_t h[SHA256_WORDS])
 #define GROUP(i)                                                                                   \
     do {                                                                                           \
         const __m128i k = load(sha256_k + 4 * (i));                                                \
-        __m128i x = _mm_add_epi32(p->w[(i) % 4], k);                                               \
-        __m128i y = _mm_add_epi32(q->w[(i) % 4], k);                                               \
-        p->cdgh = _mm_sha256rnds2_epu32(p->cdgh, p->abef, x);                                      \
-        q->cdgh = _mm_sha256rnds2_epu32(q->cdgh, q->abef, y);                                      \
+        __m128i x = _mm_add_epi32(p.w[(i) % 4], k);                                                \
+        __m128i y = _mm_add_epi32(q.w[(i) % 4], k);                                                \
+        p.cdgh = _mm_sha256rnds2_epu32(p.cdgh, p.abef, x);                                         \
+        q.cdgh = _mm_sha256rnds2_epu32(q.cdgh, q.abef, y);                                         \
         if ((i) < 12) {                                                                            \
             EXPAND4(p, i);                                                                         \
             EXPAND4(q, i);                                                                         \
         }                                                                                          \
-        p->abef = _mm_sha256rnds2_epu32(p->abef, p->cdgh, _mm_shuffle_epi32(x, 0x0e));             \
-        q->abef = _mm_sha256rnds2_epu32(q->abef, q->cdgh, _mm_shuffle_epi32(y, 0x0e));             \
+        p.abef = _mm_sha256rnds2_epu32(p.abef, p.cdgh, _mm_shuffle_epi32(x, 0x0e));                \
+        q.abef = _mm_sha256rnds2_epu32(q.abef, q.cdgh, _mm_shuffle_epi32(y, 0x0e));                \
     } while (0)
 
 /* Words 16 + 4i and on, in the place of words 4i and on. */
 #define EXPAND4(s, i)                                                                              \
     do {                                                                                           \
-        __m128i ahead = _mm_alignr_epi8((s)->w[((i) + 3) % 4], (s)->w[((i) + 2) % 4], 4);          \
+        __m128i ahead = _mm_alignr_epi8((s).w[((i) + 3) % 4], (s).w[((i) + 2) % 4], 4);            \
         __m128i sum =                                                                              \
-            _mm_add_epi32(_mm_sha256msg1_epu32((s)->w[(i) % 4], (s)->w[((i) + 1) % 4]), ahead);    \
-        (s)->w[(i) % 4] = _mm_sha256msg2_epu32(sum, (s)->w[((i) + 3) % 4]);                        \
+            _mm_add_epi32(_mm_sha256msg1_epu32((s).w[(i) % 4], (s).w[((i) + 1) % 4]), ahead);      \
+        (s).w[(i) % 4] = _mm_sha256msg2_epu32(sum, (s).w[((i) + 3) % 4]);                          \
     } while (0)
 
-static inline __attribute__((always_inline)) void sixty_four_rounds(struct stream *p,
-                                                                    struct stream *q)
+/* On copies, that they stay in registers: in memory each round would wait for the store before. */
+static inline __attribute__((always_inline)) void sixty_four_rounds(struct stream *first,
+                                                                    struct stream *second)
 {
+    struct stream p = *first;
+    struct stream q = *second;
     GROUP(0);
     GROUP(1);
     GROUP(2);
@@ -72,6 +75,8 @@ static inline __attribute__((always_inline)) void sixty_four_rounds(struct strea
     GROUP(13);
     GROUP(14);
     GROUP(15);
+    *first = p;
+    *second = q;
 }
 
 /* The digest's words, in order: abcd to w[0], efgh to w[1], as the next block's first words. */
@@ -101,19 +106,26 @@ static inline void set_words(struct stream *s, const uint32_t words[16])
     }
 }
 
-static void two(const struct nonce_run *run, const uint32_t values[2], uint32_t out[2])
+/* The varying block: value goes to the one place that lane, all ones there, lets through. */
+static inline void set_varying(struct stream *s, const uint32_t words[16], const __m128i lane[4],
+                               uint32_t value)
+{
+    const __m128i v = _mm_set1_epi32((int)value);
+    for (int i = 0; i < 4; i++) {
+        s->w[i] = _mm_add_epi32(load(words + 4 * i), _mm_and_si128(v, lane[i]));
+    }
+}
+
+static inline void two(const struct nonce_run *run, const __m128i lane[4], const uint32_t values[2],
+                       uint32_t out[2])
 {
     struct stream p;
     struct stream q;
-    uint32_t words[2][16];
-    memcpy(words[0], run->first.words, sizeof words[0]);
-    memcpy(words[1], run->first.words, sizeof words[1]);
-    words[0][run->first.start] += values[0];
-    words[1][run->first.start] += values[1];
     set_state(&p, run->first.mid);
-    q = p;
-    set_words(&p, words[0]);
-    set_words(&q, words[1]);
+    q.abef = p.abef;
+    q.cdgh = p.cdgh;
+    set_varying(&p, run->first.words, lane, values[0]);
+    set_varying(&q, run->first.words, lane, values[1]);
     block(&p, &q);
     for (uint32_t k = 0; k < run->more_count; k++) {
         set_words(&p, run->more[k].words);
@@ -136,10 +148,13 @@ static void two(const struct nonce_run *run, const uint32_t values[2], uint32_t 
 static void sha_ni_words(const struct nonce_run *run, const uint32_t *values, size_t count,
                          uint32_t *out)
 {
+    uint32_t ones[16] = {0};
+    ones[run->first.start] = UINT32_MAX;
+    const __m128i lane[4] = {load(ones), load(ones + 4), load(ones + 8), load(ones + 12)};
     for (size_t i = 0; i < count; i += LANES) {
         V v;
-        two(run, values + i, out + i);
-        two(run, values + i + 2, out + i + 2);
+        two(run, lane, values + i, out + i);
+        two(run, lane, values + i + 2, out + i + 2);
         if (run->order != NONCE_MSB) {
             memcpy(&v, out + i, sizeof v);
             v = run->order == NONCE_LSB ? bits_reversed(v) : bytes_reversed(v);

@@ -99,22 +99,22 @@ struct lanes {
         }                                                                                          \
     }
 
-FIRST(0)
-FIRST(1)
-FIRST(2)
-FIRST(3)
-FIRST(4)
-FIRST(5)
-FIRST(6)
-FIRST(7)
-FIRST(8)
-FIRST(9)
-FIRST(10)
-FIRST(11)
-FIRST(12)
-FIRST(13)
-FIRST(14)
-FIRST(15)
+/* The same when the digest's first word is all that is wanted. */
+#define ONCE(J)                                                                                    \
+    static __attribute__((noinline)) V once_##J(const struct nonce_block *b, V value)              \
+    {                                                                                              \
+        V w[16];                                                                                   \
+        V s[SHA256_WORDS];                                                                         \
+        w[J] = value + SPREAD(b->schedule[J]);                                                     \
+        rounds(b, w, s, J, 1u << (J), SHA256_ROUNDS);                                              \
+        return s[0] + SPREAD(b->mid[0]);                                                           \
+    }
+
+#define EACH_WORD(X)                                                                               \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+EACH_WORD(FIRST)
+EACH_WORD(ONCE)
 
 /* A block whose words are all constants, behind one that varies. */
 static __attribute__((noinline)) void fixed_block(const struct nonce_block *b, struct lanes *io)
@@ -162,27 +162,37 @@ static __attribute__((noinline)) V second_last_word(const struct nonce_block *b,
     return s[7] + SPREAD(b->mid[7]);
 }
 
+/* The whole way of a value: its block, those behind it, the second hash. */
+static inline V whole(const struct nonce_run *run,
+                      void (*first)(const struct nonce_block *, V, struct lanes *), V v)
+{
+    struct lanes l;
+    first(&run->first, v, &l);
+    for (uint32_t k = 0; k < run->more_count; k++) {
+        fixed_block(&run->more[k], &l);
+    }
+    if (run->order == NONCE_REVERSED) {
+        return bytes_reversed(run->second != NULL ? second_last_word(run->second, &l) : l.s[7]);
+    }
+    return run->second != NULL ? second_first_word(run->second, &l) : l.s[0];
+}
+
 static void lanes_words(const struct nonce_run *run, const uint32_t *values, size_t count,
                         uint32_t *out)
 {
-    static void (*const first[16])(const struct nonce_block *, V, struct lanes *) = {
-        first_0, first_1, first_2,  first_3,  first_4,  first_5,  first_6,  first_7,
-        first_8, first_9, first_10, first_11, first_12, first_13, first_14, first_15,
-    };
+#define NAME_FIRST(J) first_##J,
+#define NAME_ONCE(J) once_##J,
+    static void (*const first[16])(const struct nonce_block *, V,
+                                   struct lanes *) = {EACH_WORD(NAME_FIRST)};
+    static V (*const once[16])(const struct nonce_block *, V) = {EACH_WORD(NAME_ONCE)};
+    const uint32_t word = run->first.start;
+    const bool only_first_word =
+        run->second == NULL && run->more_count == 0 && run->order != NONCE_REVERSED;
     for (size_t i = 0; i < count; i += LANES) {
         V v;
-        struct lanes l;
         memcpy(&v, values + i, sizeof v);
-        first[run->first.start](&run->first, v, &l);
-        for (uint32_t k = 0; k < run->more_count; k++) {
-            fixed_block(&run->more[k], &l);
-        }
-        if (run->order == NONCE_REVERSED) {
-            v = bytes_reversed(run->second != NULL ? second_last_word(run->second, &l) : l.s[7]);
-        } else {
-            v = run->second != NULL ? second_first_word(run->second, &l) : l.s[0];
-            v = run->order == NONCE_LSB ? bits_reversed(v) : v;
-        }
+        v = only_first_word ? once[word](&run->first, v) : whole(run, first[word], v);
+        v = run->order == NONCE_LSB ? bits_reversed(v) : v;
         memcpy(out + i, &v, sizeof v);
     }
 }

@@ -8,21 +8,36 @@
 #include "jobs/nonce/nonce_pick.h"
 #include "jobs/nonce/nonce_search.h"
 
-enum { NONCES_A_STEP = 4000000, THREADS_MAX = 1024 };
+/* 1024 windows of 65,536 nonces, or more of more: as in real slices. */
+enum { NONCES_AT_MOST = 1 << 30, THREADS_MAX = 1024 };
 
 uint64_t nonce_bench_clock(void)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Where a measurement stands; the search has no way out but its end, so steps are short. */
+/* When a measurement ends; the clock is a system call, so it is not asked every time. */
 struct meter {
     uint64_t begin;
     uint64_t end;
+    double seconds;
     double hashes;
+    uint32_t calls;
 };
+
+static bool on_progress(void *arg, double done)
+{
+    enum { CALLS_A_LOOK = 16 };
+    struct meter *m = arg;
+    if (++m->calls % CALLS_A_LOOK != 0) {
+        return true;
+    }
+    m->hashes = done;
+    m->end = nonce_bench_clock();
+    return (double)(m->end - m->begin) < m->seconds * 1e9;
+}
 
 double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel *kernel,
                         double seconds)
@@ -31,25 +46,15 @@ double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel 
     if (report == NULL) {
         return 0;
     }
+    struct meter m = {.begin = nonce_bench_clock(), .seconds = seconds};
+    const struct nonce_watch watch = {on_progress, &m};
     struct nonce_range range = p->range;
-    struct meter m = {.begin = nonce_bench_clock()};
-    uint64_t step = NONCES_A_STEP / 16; /* until the rate is known */
-    do {
-        range.last = p->range.last - range.first < step ? p->range.last : range.first + step - 1;
-        if (nonce_search(p, range, kernel, NULL, report) != PN_OK) {
-            break;
-        }
-        m.hashes += (double)(range.last - range.first) + 1;
-        m.end = nonce_bench_clock();
-        range.first = range.last == p->range.last ? p->range.first : range.last + 1;
-        double left = seconds - (double)(m.end - m.begin) * 1e-9;
-        double fits = m.hashes / ((double)(m.end - m.begin) * 1e-9) * left;
-        step = fits < NONCES_A_STEP / 16.0 ? NONCES_A_STEP / 16
-               : fits < NONCES_A_STEP      ? (uint64_t)fits
-                                           : NONCES_A_STEP;
-    } while ((double)(m.end - m.begin) < seconds * 1e9);
+    if (range.last - range.first >= NONCES_AT_MOST) {
+        range.last = range.first + NONCES_AT_MOST - 1;
+    }
+    enum pn_status status = nonce_search(p, range, kernel, &watch, report);
     free(report);
-    return m.end > m.begin ? m.hashes * 1e9 / (double)(m.end - m.begin) : 0;
+    return status == PN_OK && m.end > m.begin ? m.hashes * 1e9 / (double)(m.end - m.begin) : 0;
 }
 
 /* Nine-digit nonces behind the default block; nothing is a hit. */

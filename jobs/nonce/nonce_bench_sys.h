@@ -13,7 +13,7 @@ struct nonce_bench {
         const struct nonce_kernel *kernel;
         bool usable;
         bool right;         /* passed nonce_pick_check; measured only then */
-        double one_thread;  /* double hashes a second, windows and all, of the default block */
+        double one_thread;  /* double hashes a second of processor time, windows and all */
         double all_threads; /* of `threads` of them together */
     } lines[NONCE_BENCH_KERNELS_MAX];
     size_t count;
@@ -28,10 +28,11 @@ struct nonce_bench {
 enum pn_status nonce_bench_run(uint32_t threads, double seconds, struct nonce_bench *out,
                                struct pn_err *err);
 
-/* Nanoseconds of the monotonic clock, as nonce_pick wants them. */
+/* Nanoseconds of processor time of the calling thread: other load on the machine does not count. */
 uint64_t nonce_bench_clock(void);
 
-/* Hashes a second of one puzzle and kernel on the calling thread, over about `seconds`. */
+/* Hashes a second of one puzzle and kernel on the calling thread, over about `seconds`, the range
+ * once at most. */
 double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel *kernel,
                         double seconds);
 

@@ -76,12 +76,16 @@ static void print_hit(const struct nonce_puzzle *p, uint64_t nonce)
                  nonce_puzzle_zero_bits(key));
 }
 
-static void on_progress(void *arg, double done) { slice_env_progress(done, *(double *)arg); }
+static bool on_progress(void *arg, double done)
+{
+    slice_env_progress(done, *(double *)arg);
+    return true;
+}
 
 static uint64_t clock_ns(void)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 

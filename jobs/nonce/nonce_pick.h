@@ -6,7 +6,7 @@
 
 #include "jobs/nonce/nonce_kernel.h"
 
-/* Nanoseconds of any monotonic clock; supplied by the caller. */
+/* Nanoseconds of the thread's processor time, or any monotonic clock; supplied by the caller. */
 typedef uint64_t nonce_clock(void);
 
 /*

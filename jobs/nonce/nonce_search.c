@@ -22,7 +22,8 @@ struct search {
     uint32_t top;   /* the target's word: hits have one that is not higher */
     uint64_t last;  /* last nonce to search, lower as soon as a hit is known */
     double done;    /* nonces */
-    double told;    /* of these, what the watch knows */
+    bool given_up;
+    double told; /* of these, what the watch knows */
     uint64_t hit_total;
     uint32_t hit_count;
     uint64_t hits[HITS_ROOM];
@@ -115,7 +116,7 @@ static void take(struct search *s, size_t count, uint64_t first, uint64_t stride
     }
     if (s->watch != NULL && s->done >= s->told + CHUNK) {
         s->told = s->done;
-        s->watch->on_progress(s->watch->arg, s->done);
+        s->given_up = !s->watch->on_progress(s->watch->arg, s->done);
     }
 }
 
@@ -125,7 +126,7 @@ static void search_run(struct search *s, uint64_t base, uint32_t from, uint32_t 
     uint64_t stride = s->layout.stride;
     for (uint32_t value = from; value <= to; value += CHUNK) {
         uint64_t first = base + value * stride;
-        if (first > s->last) {
+        if (first > s->last || s->given_up) {
             return; /* a hit was found meanwhile */
         }
         size_t count = to - value < CHUNK ? to - value + 1 : CHUNK;
@@ -142,7 +143,7 @@ static void search_layout(struct search *s, uint64_t first, uint64_t last)
     nonce_layout_init(l, s->puzzle, first);
     nonce_layout_values(l, s->values);
     const uint64_t block = l->size * l->stride;
-    for (uint64_t base = first - first % block; base <= s->last; base += block) {
+    for (uint64_t base = first - first % block; base <= s->last && !s->given_up; base += block) {
         uint64_t top = last - base; /* highest of the block that is searched, from its base */
         uint64_t bottom = base < first ? first - base : 0;
         for (uint64_t lower = 0; lower < l->stride && lower <= top; lower++) {
@@ -165,7 +166,7 @@ static void search_plainly(struct search *s)
     for (uint64_t nonce = s->range.first;; nonce++) {
         s->words[0] = nonce_puzzle_word(s->puzzle, nonce, NULL);
         take(s, 1, nonce, 1);
-        if (nonce >= s->last) {
+        if (nonce >= s->last || s->given_up) {
             return;
         }
     }
@@ -181,7 +182,7 @@ static void search_all(struct search *s)
     s->run.second = s->puzzle->hash == NONCE_SHA256D ? &s->second : NULL;
     s->run.order = s->puzzle->order;
     uint64_t first = s->range.first;
-    while (first <= s->last) {
+    while (first <= s->last && !s->given_up) {
         uint64_t last = nonce_layout_last(s->puzzle, first);
         last = last < s->range.last ? last : s->range.last;
         search_layout(s, first, last);

@@ -11,9 +11,12 @@
 #include "jobs/nonce/nonce_puzzle.h"
 #include "jobs/nonce/nonce_report.h"
 
-/* Called every few thousand nonces, with how many of the slice are done. */
+/*
+ * Called every few thousand nonces, with how many of the slice are done. False gives the search up;
+ * its report is then worthless.
+ */
 struct nonce_watch {
-    void (*on_progress)(void *arg, double done);
+    bool (*on_progress)(void *arg, double done);
     void *arg;
 };
 

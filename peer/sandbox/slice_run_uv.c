@@ -75,7 +75,9 @@ static void on_read(uv_stream_t *pipe, ssize_t n, const uv_buf_t *buf)
     struct pn_bytes bytes = {(const uint8_t *)buf->base, (size_t)n};
     tail_add(&stream->tail, bytes);
     if (stream->tail.total > STREAM_BYTES_MAX && !run->flooded) {
-        run->flooded = true;
+        run->flooded = true; /* and not one byte more: it blocks until it is gone */
+        (void)uv_read_stop((uv_stream_t *)&run->out.pipe);
+        (void)uv_read_stop((uv_stream_t *)&run->err.pipe);
         run->owner.on_flood(run->owner.sandbox, run);
     }
     if (stream == &run->out && run->on_line != NULL) {
@@ -158,6 +160,10 @@ void slice_run_report(struct slice_run *run, const struct report *r, int folder_
     }
     run->has_report = true;
     run->report = *r;
+    if (run->flooded) { /* what is left in the pipes is of no interest */
+        run->out.open = false;
+        run->err.open = false;
+    }
     if (folder_fd >= 0) {
         run->folder_fd = folder_fd;
     }

@@ -22,5 +22,6 @@ extern const struct attack attacks_on_processes[]; /* processes, signals, memory
 
 /* The value of a variable that the runner sets; "" when it is missing. */
 const char *attack_setting(const char *name);
+long attack_number(const char *name);
 
 #endif

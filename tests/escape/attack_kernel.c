@@ -24,7 +24,7 @@
 static bool connect_loopback(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atol(attack_setting("ESCAPE_PORT"))),
+                             .sin_port = htons((uint16_t)attack_number("ESCAPE_PORT")),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;

@@ -11,6 +11,8 @@ const char *attack_setting(const char *name)
     return value != NULL ? value : "";
 }
 
+long attack_number(const char *name) { return strtol(attack_setting(name), NULL, 10); }
+
 static const struct attack *find(const struct attack *list, const char *name)
 {
     while (list->name != NULL && strcmp(list->name, name) != 0) {

@@ -13,7 +13,7 @@
 
 enum { MEBIBYTE = 1 << 20 };
 
-static bool signal_daemon(void) { return kill((pid_t)atol(attack_setting("ESCAPE_PID")), 0) == 0; }
+static bool signal_daemon(void) { return kill((pid_t)attack_number("ESCAPE_PID"), 0) == 0; }
 
 /* Asks only whether there is anybody: nothing is sent. */
 static bool signal_everybody(void) { return kill(-1, 0) == 0; }
@@ -134,7 +134,7 @@ static bool raise_priority(void)
 static bool change_limit_of_another(void)
 {
     struct rlimit now;
-    return prlimit((pid_t)atol(attack_setting("ESCAPE_PID")), RLIMIT_CORE, NULL, &now) == 0;
+    return prlimit((pid_t)attack_number("ESCAPE_PID"), RLIMIT_CORE, NULL, &now) == 0;
 }
 
 static bool write_core(void)

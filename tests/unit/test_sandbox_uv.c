@@ -432,7 +432,7 @@ static pid_t launcher_pid(void)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
     (void)close(fd);
-    return (pid_t)atol(text);
+    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* With the launcher dies what it ran, even what ignores every signal; a new one takes over. */

@@ -151,18 +151,25 @@ _Noreturn static void serve(struct launcher *l)
     }
 }
 
-/* Root of a user namespace only, as in a container of an ordinary user: outside it is that user. */
+/*
+ * Root of a user namespace only, as in a container of an ordinary user: outside it is that user.
+ * The map's first line is "inside outside count".
+ */
 static bool is_mapped_root(void)
 {
-    unsigned inside = 1;
-    unsigned outside = 0;
-    FILE *map = fopen("/proc/self/uid_map", "re");
-    if (map == NULL) {
+    char text[128];
+    char *end = NULL;
+    int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (n <= 0) {
         return false;
     }
-    int got = fscanf(map, "%u %u", &inside, &outside);
-    (void)fclose(map);
-    return got == 2 && inside == 0 && outside != 0;
+    text[n] = '\0';
+    unsigned long inside = strtoul(text, &end, 10);
+    return inside == 0 && end != text && strtoul(end, NULL, 10) != 0;
 }
 
 /* Jobs never run with kernel uid 0. False with *text saying why. */

@@ -46,11 +46,14 @@ static struct holding *next_queued(const struct tie *t)
 
 static void run_in(struct worker *w, uint32_t place, struct tie *t, struct holding *h)
 {
+    h->place = place;
+    if (!worker_act_on(w, WORKER_DO_RUN, t, h)) {
+        h->place = WORKER_NO_PLACE; /* it waits for the next step */
+        return;
+    }
     w->places[place] = (struct place){.busy = true, .of = t, .holding = h};
     w->busy_count++;
-    h->place = place;
     holding_set(t, h, HOLDING_RUNNING);
-    worker_act_on(w, WORKER_DO_RUN, t, h);
     if (tie_listens(t)) {
         const struct work_attempt a = holding_attempt(t, h);
         size_t at = w->out->frames.len;

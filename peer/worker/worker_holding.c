@@ -49,7 +49,7 @@ void worker_act_close(struct worker *w, uint32_t link, const char *reason)
     }
 }
 
-void worker_act_on(struct worker *w, enum worker_action_kind kind, const struct tie *t,
+bool worker_act_on(struct worker *w, enum worker_action_kind kind, const struct tie *t,
                    const struct holding *h)
 {
     struct worker_action *x = worker_act(w, kind);
@@ -61,6 +61,7 @@ void worker_act_on(struct worker *w, enum worker_action_kind kind, const struct 
         x->slice = h != NULL ? h->slice : 0;
         x->attempt = h != NULL ? h->attempt : 0;
     }
+    return x != NULL;
 }
 
 /* Sends what has been written to out->frames from `at` on. */
@@ -118,11 +119,11 @@ enum pn_status holding_add(struct tie *t, uint64_t slice, uint64_t attempt)
 void holding_drop(struct worker *w, struct tie *t, struct holding *h)
 {
     if (h->state == HOLDING_RUNNING) {
-        worker_act_on(w, WORKER_DO_KILL, t, h);
+        (void)worker_act_on(w, WORKER_DO_KILL, t, h);
         w->places[h->place].holding = NULL;
         w->places[h->place].of = NULL;
     } else if (h->state == HOLDING_VOTED || h->state == HOLDING_KEPT) {
-        worker_act_on(w, WORKER_DO_DROP, t, h);
+        (void)worker_act_on(w, WORKER_DO_DROP, t, h);
     }
     holding_answered(t, h);
     t->since_ms = w->now_ms;

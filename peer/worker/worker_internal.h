@@ -82,8 +82,8 @@ struct worker {
 /* worker_holding.c. Actions are lost when memory is short; deadlines then repeat what matters. */
 struct worker_action *worker_act(struct worker *w, enum worker_action_kind kind);
 void worker_act_close(struct worker *w, uint32_t link, const char *reason);
-void worker_act_on(struct worker *w, enum worker_action_kind kind, const struct tie *t,
-                   const struct holding *h);
+bool worker_act_on(struct worker *w, enum worker_action_kind kind, const struct tie *t,
+                   const struct holding *h); /* false: it is lost */
 void worker_send_from(struct worker *w, uint32_t link, size_t at, enum pn_status written);
 
 struct work_attempt holding_attempt(const struct tie *t, const struct holding *h);

@@ -188,14 +188,15 @@ static enum pn_status on_join_answer(struct worker *w, struct tie *t, struct pn_
         tie_send_enlist(w, t, true);
         return PN_OK;
     }
-    t->phase = TIE_VETTING;
     struct worker_action *x = worker_act(w, WORKER_DO_VET);
-    if (x != NULL) {
-        x->link = t->link;
-        x->job = t->job;
-        x->run = t->run;
-        x->welcome = a;
+    if (x == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "join: out of memory"); /* and the link goes */
     }
+    t->phase = TIE_VETTING;
+    x->link = t->link;
+    x->job = t->job;
+    x->run = t->run;
+    x->welcome = a;
     return PN_OK;
 }
 
@@ -266,8 +267,7 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
     }
     t->since_ms = w->now_ms;
     if (t->files == FILES_NONE) {
-        t->files = FILES_FETCHING;
-        worker_act_on(w, WORKER_DO_FETCH, t, NULL);
+        t->files = worker_act_on(w, WORKER_DO_FETCH, t, NULL) ? FILES_FETCHING : FILES_NONE;
     }
     return PN_OK;
 }
@@ -419,7 +419,7 @@ void tie_tick(struct worker *w, struct tie *t)
     } else if (t->phase == TIE_DOWN && w->now_ms >= t->dial_ms) {
         t->dial_count++;
         set_dial(w, t);
-        worker_act_on(w, WORKER_DO_DIAL, t, NULL);
+        (void)worker_act_on(w, WORKER_DO_DIAL, t, NULL); /* lost: the next dial is due later */
     }
 }
 

@@ -1,0 +1,498 @@
+/*
+ * The master's core, event by event: what it sends, writes and tells, as text. Links are workers: 1
+ * is the master's own. Signatures are not what is tested here: every one is right.
+ */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+
+#include "peer/master/master.h"
+#include "tests/unit/alloc.h"
+
+enum { LINKS = 6, SLICES = 8 };
+
+static struct master *master;
+static struct master_actions actions;
+static struct master_config config;
+static uint64_t now_ms;
+static uint64_t given[LINKS][SLICES]; /* the attempt that a link was last given of a slice */
+static uint64_t last_seq;
+static char trace[4096];
+static const char *const output_names[] = {"out"};
+
+static bool any_signature(const struct public_key *key, const struct vote_claim *claim,
+                          const struct signature *signature)
+{
+    (void)key;
+    (void)claim;
+    (void)signature;
+    return true;
+}
+
+static void open_master(uint8_t quorum, uint32_t slice_count)
+{
+    config = (struct master_config){.slice_count = slice_count,
+                                    .output_names = output_names,
+                                    .output_count = 1,
+                                    .output_bytes_max = 1 << 20,
+                                    .time_limit_s = 120,
+                                    .rule = {.quorum = quorum},
+                                    .own_can_run = true,
+                                    .check_vote = any_signature,
+                                    .seed = 1};
+    config.run.b[0] = 9;
+    master = master_new(&config);
+    assert_non_null(master);
+    master_actions_init(&actions);
+    memset(given, 0, sizeof given);
+    now_ms = 1000;
+    last_seq = 0;
+    trace[0] = '\0';
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    master_free(master);
+    master_actions_fini(&actions);
+    return 0;
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t len = strlen(trace);
+    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
+    va_end(args);
+}
+
+static void expect(const char *text)
+{
+    assert_string_equal(trace, text);
+    trace[0] = '\0';
+}
+
+static void say_frame(const struct master_action *x)
+{
+    struct frame f;
+    size_t used;
+    size_t need;
+    struct work_attempt a;
+    enum work_disposition d;
+    assert_int_equal(
+        frame_parse(master_action_frame(&actions, x), FRAME_BODY_MAX, &f, &used, &need, NULL),
+        PN_OK);
+    if (f.type == FRAME_VOTE) {
+        assert_int_equal(work_parse_vote_answer(f.body, &d, NULL), PN_OK);
+        say("%u<%s ", x->link, d == WORK_KEEP ? "keep" : "drop");
+    } else if (f.type == FRAME_ENDED) {
+        say("%u<ended ", x->link);
+    } else if (f.type != FRAME_ENLIST && f.type != FRAME_JOIN) {
+        assert_int_equal(work_parse_attempt(f.type, f.body, &a, NULL), PN_OK);
+        say("%u<%s%llu ", x->link,
+            f.type == FRAME_ASSIGN   ? ""
+            : f.type == FRAME_CANCEL ? "cancel"
+                                     : "release",
+            (unsigned long long)a.slice);
+        given[x->link][a.slice] = f.type == FRAME_ASSIGN ? a.attempt : given[x->link][a.slice];
+    }
+}
+
+static void say_actions(void)
+{
+    static const char *const records[] = {[RECORD_VOTE] = "vote",
+                                          [RECORD_OUTPUT] = "output",
+                                          [RECORD_FINAL] = "final",
+                                          [RECORD_LIE] = "lie",
+                                          [RECORD_JOB_STATE] = "state"};
+    static const char *const kinds[] = {
+        [MASTER_DO_SEND] = "",           [MASTER_DO_CLOSE] = "close",
+        [MASTER_DO_PULL] = "pull",       [MASTER_DO_JUDGE] = "judge",
+        [MASTER_DO_RELEASE] = "forget",  [MASTER_TELL_FINAL] = "final!",
+        [MASTER_TELL_LIE] = "lie!",      [MASTER_TELL_ENDED] = "ended!",
+        [MASTER_TELL_BROKEN] = "broken!"};
+    for (size_t i = 0; i < actions.record_count; i++) {
+        say("(%s) ", records[actions.records[i].kind]);
+    }
+    for (size_t i = 0; i < actions.count; i++) {
+        if (actions.list[i].kind == MASTER_DO_SEND) {
+            say_frame(&actions.list[i]);
+        } else {
+            say("%s ", kinds[actions.list[i].kind]);
+        }
+    }
+    last_seq = actions.record_count > 0 ? actions.seq : last_seq;
+}
+
+static enum pn_status step(struct master_event ev)
+{
+    ev.now_ms = now_ms;
+    enum pn_status status = master_step(master, &ev, &actions, NULL);
+    say_actions();
+    return status;
+}
+
+static void start(void) { (void)step((struct master_event){.kind = MASTER_START}); }
+
+static enum pn_status send_frame(uint32_t link, const struct buffer *b)
+{
+    struct frame f;
+    size_t used;
+    size_t need;
+    struct master_event ev = {.kind = MASTER_FRAME, .link = link, .own = link == 1, .frame = &f};
+    const struct public_key key = {{(uint8_t)link}};
+    public_key_peer_id(&key, &ev.peer);
+    ev.prefix = link == 1 ? 0 : link;
+    assert_int_equal(frame_parse(buffer_bytes(b), FRAME_BODY_MAX, &f, &used, &need, NULL), PN_OK);
+    return step(ev);
+}
+
+/* What the test itself allocates does not fail. */
+static unsigned long alloc_pause(void)
+{
+    unsigned long left = alloc_left;
+    alloc_left = 0;
+    return left;
+}
+
+static enum pn_status enlist(uint32_t link, uint16_t slots)
+{
+    static struct work_enlist e;
+    struct buffer b;
+    e = (struct work_enlist){.run = config.run, .key = {{(uint8_t)link}}, .slots = slots};
+    buffer_init(&b, FRAME_BODY_MAX);
+    unsigned long left = alloc_pause();
+    assert_int_equal(work_write_enlist(1, &e, &b), PN_OK);
+    alloc_left = left;
+    enum pn_status status = send_frame(link, &b);
+    buffer_fini(&b);
+    return status;
+}
+
+struct ballot_paper {
+    uint32_t link;
+    uint64_t slice;
+    char says; /* '!': exit 1 */
+    bool big;  /* outputs too large to ride along */
+    bool of_other_run;
+    uint64_t attempt; /* 0: the one given */
+};
+
+static enum pn_status vote(struct ballot_paper p)
+{
+    struct work_vote v = {.what = {.run = config.run, .slice = p.slice}, .code = p.says == '!'};
+    v.what.attempt = p.attempt != 0 ? p.attempt : given[p.link][p.slice];
+    v.what.run.b[1] = p.of_other_run;
+    struct output out = {"out", p.big ? 100000 : 1, {{0}}};
+    if (p.says != '!') {
+        struct digest leaf;
+        hash_leaf((struct pn_bytes){(const uint8_t *)&p.says, 1}, &leaf);
+        hash_root(out.size, &leaf, &out.root);
+        v.output_count = 1;
+        v.outputs[0] = (struct work_output){0, out.size, out.root};
+        v.has_bytes = !p.big;
+        v.bytes = (struct pn_bytes){(const uint8_t *)&p.says, p.big ? 0 : 1};
+    }
+    hash_outputs(v.class, v.code, &out, v.output_count, &v.outputs_hash);
+    struct buffer b;
+    buffer_init(&b, FRAME_HEADER_BYTES + FRAME_BODY_MAX);
+    unsigned long left = alloc_pause();
+    assert_int_equal(work_write_vote(5, &v, &b), PN_OK);
+    alloc_left = left;
+    enum pn_status status = send_frame(p.link, &b);
+    buffer_fini(&b);
+    return status;
+}
+
+static void give_up(uint32_t link, uint64_t slice, enum work_reason reason)
+{
+    const struct work_give_up g = {
+        .what = {.run = config.run, .slice = slice, .attempt = given[link][slice]},
+        .reason = reason};
+    struct buffer b;
+    buffer_init(&b, FRAME_BODY_MAX);
+    assert_int_equal(work_write_give_up(&g, &b), PN_OK);
+    assert_int_equal(send_frame(link, &b), PN_OK);
+    buffer_fini(&b);
+}
+
+static void committed(enum pn_status status)
+{
+    (void)step((struct master_event){.kind = MASTER_COMMITTED, .seq = last_seq, .status = status});
+}
+
+static void pulled(uint32_t link, uint64_t slice, enum pn_status status)
+{
+    (void)step((struct master_event){
+        .kind = MASTER_PULLED, .slice = slice, .attempt = given[link][slice], .status = status});
+}
+
+static void link_down(uint32_t link)
+{
+    (void)step((struct master_event){.kind = MASTER_LINK_DOWN, .link = link});
+}
+
+/* --- traces ----------------------------------------------------------------------------------- */
+
+/* Acknowledged after the commit, final after the commit, ended after the commit of that. */
+static void a_job_of_one_slice(void **state)
+{
+    (void)state;
+    open_master(2, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    expect("2<0 3<0 ");
+    assert_int_equal(vote((struct ballot_paper){.link = 2, .says = 'a'}), PN_OK);
+    expect("(vote) (output) ");
+    committed(PN_OK);
+    expect("2<keep ");
+    assert_int_equal(vote((struct ballot_paper){.link = 3, .says = 'a'}), PN_OK);
+    expect("(vote) (output) (final) ");
+    committed(PN_OK);
+    expect("(state) 3<keep 2<release0 3<release0 final! 2<ended 3<ended ");
+    committed(PN_OK);
+    expect("ended! ");
+}
+
+static void large_outputs_are_pulled_first(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<0 (vote) pull ");
+    committed(PN_OK);
+    expect("2<keep ");
+    pulled(2, 0, PN_OK);
+    expect("(output) (final) ");
+}
+
+/* The outputs cannot be had: who has them votes again over its next link, and they are pulled. */
+static void a_pull_that_fails(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    committed(PN_OK);
+    link_down(2);
+    pulled(2, 0, PN_E_CLOSED);
+    expect("2<0 (vote) pull 2<keep ");
+    uint64_t number = given[2][0];
+    (void)enlist(2, 1); /* it comes back with nothing: it is to make them again, as before */
+    expect("2<0 ");
+    assert_true(given[2][0] == number);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<keep pull ");
+}
+
+static void votes_that_do_not_count(void **state)
+{
+    (void)state;
+    open_master(2, 2);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    expect("2<0 2<1 3<0 3<1 ");
+    assert_int_equal(vote((struct ballot_paper){.link = 2, .says = 'a', .of_other_run = true}),
+                     PN_E_MISMATCH);
+    assert_int_equal(vote((struct ballot_paper){.link = 2, .says = 'a', .attempt = given[3][0]}),
+                     PN_E_DENIED);
+    assert_int_equal(vote((struct ballot_paper){.link = 2, .says = 'a', .attempt = 77}),
+                     PN_E_DENIED);
+    assert_int_equal(vote((struct ballot_paper){.link = 4, .says = 'a', .attempt = 77}),
+                     PN_E_DENIED); /* not enlisted */
+    expect("");
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    committed(PN_OK);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    expect("(vote) (output) 2<keep 2<keep "); /* the same vote again counts once */
+    (void)vote((struct ballot_paper){.link = 2, .says = 'b'});
+    expect("2<drop ");
+}
+
+/* Two say different things: the master runs the slice itself, and convicts who was wrong. */
+static void a_dispute(void **state)
+{
+    (void)state;
+    open_master(2, 1);
+    start();
+    (void)enlist(1, 0);
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    (void)vote((struct ballot_paper){.link = 3, .says = 'b'});
+    expect("2<0 3<0 (vote) (output) (vote) (output) 1<0 ");
+    (void)vote((struct ballot_paper){.link = 1, .says = 'b'});
+    expect("(vote) (output) (final) (lie) 2<ended ");
+}
+
+static void a_failed_slice_needs_two(void **state)
+{
+    (void)state;
+    open_master(2, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = '!'});
+    (void)vote((struct ballot_paper){.link = 3, .says = '!'});
+    expect("2<0 3<0 (vote) (vote) (final) ");
+    committed(PN_OK);
+    struct master_stats stats;
+    master_stats(master, &stats);
+    assert_int_equal(stats.failed_count, 1);
+}
+
+/* After a commit that failed nothing is answered, written or given out. */
+static void the_ledger_fails(void **state)
+{
+    (void)state;
+    open_master(2, 2);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    committed(PN_E_SYSTEM);
+    expect("2<0 2<1 (vote) (output) broken! ");
+    committed(PN_OK);
+    (void)vote((struct ballot_paper){.link = 2, .slice = 1, .says = 'a'});
+    (void)enlist(3, 1);
+    expect("");
+    assert_true(master_deadline_ms(master) == UINT64_MAX);
+    assert_int_equal(master_demand(master), 0);
+}
+
+static void who_gives_up_rests(void **state)
+{
+    (void)state;
+    open_master(1, 3);
+    start();
+    (void)enlist(2, 1);
+    give_up(2, 0, WORK_CANNOT_RUN);
+    give_up(2, 1, WORK_CANNOT_RUN);
+    expect("2<0 2<1 "); /* and not 2 at once */
+    (void)enlist(3, 1);
+    expect("3<2 "); /* 0 and 1 rest too */
+    give_up(3, 2, WORK_LEAVING);
+    expect(""); /* who leaves gets nothing more */
+    assert_int_equal(master_demand(master), 1);
+}
+
+/* A newer link of the same worker: what it does not bring along is given out again. */
+static void a_worker_comes_back_unnoticed(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(2, 1);
+    expect("2<0 ");
+    struct buffer b;
+    static struct work_enlist e;
+    e = (struct work_enlist){.run = config.run, .key = {{2}}, .slots = 1};
+    buffer_init(&b, FRAME_BODY_MAX);
+    assert_int_equal(work_write_enlist(1, &e, &b), PN_OK);
+    struct frame f;
+    size_t used;
+    size_t need;
+    assert_int_equal(frame_parse(buffer_bytes(&b), FRAME_BODY_MAX, &f, &used, &need, NULL), PN_OK);
+    struct master_event ev = {.kind = MASTER_FRAME, .link = 5, .prefix = 2, .frame = &f};
+    public_key_peer_id(&e.key, &ev.peer);
+    assert_int_equal(step(ev), PN_OK);
+    buffer_fini(&b);
+    expect("close 5<0 ");
+}
+
+static void demand_counts_what_those_who_are_here_cannot_take(void **state)
+{
+    (void)state;
+    open_master(2, 2);
+    start();
+    assert_int_equal(master_demand(master), 2);
+    (void)enlist(2, 4);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    assert_int_equal(master_demand(master), 2); /* it has 4 slots, and may vote once */
+}
+
+/* A short-handed master waits ten seconds for voters and then votes itself. */
+static void the_voter_of_last_resort(void **state)
+{
+    (void)state;
+    open_master(2, 1);
+    start();
+    (void)enlist(1, 0);
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    expect("2<0 (vote) (output) ");
+    for (int i = 0; i < 11; i++) {
+        now_ms += 1000;
+        expect("");
+        (void)step((struct master_event){.kind = MASTER_TICK});
+    }
+    expect("1<0 ");
+}
+
+static void records_bring_everything_back(void **state)
+{
+    (void)state;
+    open_master(2, 2);
+    struct record r = {.kind = RECORD_VOTE};
+    const struct public_key key = {{2}};
+    public_key_peer_id(&key, &r.vote.worker);
+    r.vote.worker_key = key;
+    r.vote.prefix = 2;
+    r.vote.attempt = 55;
+    assert_int_equal(master_replay(master, &r), PN_OK);
+    r = (struct record){.kind = RECORD_FINAL, .final = {.slice = 1, .class = OUTCOME_EXITED}};
+    assert_int_equal(master_replay(master, &r), PN_OK);
+    start();
+    assert_true(master_slice_final(master, 1));
+    assert_int_equal(master_open_slice(master, 0)->need, 1);
+    (void)enlist(2, 2);
+    expect(""); /* it has voted on the one that is left */
+    (void)enlist(3, 2);
+    expect("3<0 ");
+}
+
+/* Every allocation of a whole job fails once: no crash, no leak, nothing acknowledged that was not
+ * handed to the ledger. */
+static void memory_runs_out_anywhere(void **state)
+{
+    (void)state;
+    open_master(1, 1); /* for tear_down */
+    for (unsigned long n = 1; n < 60; n++) {
+        tear_down(NULL);
+        open_master(1, 2);
+        start();
+        alloc_fail_at(n);
+        (void)enlist(2, 2);
+        (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+        (void)vote((struct ballot_paper){.link = 2, .slice = 1, .says = 'a', .big = true});
+        alloc_fail_never();
+        assert_true(strstr(trace, "keep") == NULL);
+        committed(PN_OK);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_job_of_one_slice),
+        TEST(large_outputs_are_pulled_first),
+        TEST(a_pull_that_fails),
+        TEST(votes_that_do_not_count),
+        TEST(a_dispute),
+        TEST(a_failed_slice_needs_two),
+        TEST(the_ledger_fails),
+        TEST(who_gives_up_rests),
+        TEST(a_worker_comes_back_unnoticed),
+        TEST(demand_counts_what_those_who_are_here_cannot_take),
+        TEST(the_voter_of_last_resort),
+        TEST(records_bring_everything_back),
+        TEST(memory_runs_out_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

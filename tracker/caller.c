@@ -91,5 +91,6 @@ enum caller_result caller_take(struct caller *c, struct pn_bytes *in, struct tra
         return CALLER_MORE;
     }
     c->part_len = 0;
+    c->ended_line = end != NULL;
     return parse(c, text, line, manner, err);
 }

@@ -23,6 +23,7 @@ enum caller_state {
 
 struct caller {
     enum caller_state state;
+    bool ended_line; /* the last line had its LF */
     uint16_t part_len;
     uint8_t *part; /* the beginning of a line, owned; NULL between lines: most of the time */
 };

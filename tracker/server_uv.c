@@ -296,10 +296,11 @@ static bool op_send(void *arg, uint32_t link, struct pn_bytes bytes)
     return c->out_len < CONGESTED;
 }
 
-static void op_finish(void *arg, uint32_t link)
+static void op_finish(void *arg, uint32_t link, bool quiet)
 {
     struct client *c = ((struct server *)arg)->clients[link];
     c->finishing = true;
+    c->ended = c->ended || quiet;
     mark_dirty(c);
 }
 

@@ -112,13 +112,14 @@ static void leave_registry(struct switchboard *s, struct line *line, uint64_t no
     }
 }
 
-static void linger(struct switchboard *s, uint32_t link, enum caller_state from, uint64_t now_ms)
+static void linger(struct switchboard *s, uint32_t link, enum caller_state from, bool quiet,
+                   uint64_t now_ms)
 {
     struct line *line = line_at(s, link);
     leave_registry(s, line, now_ms);
     line->caller.state = CALLER_LINGERING;
     wait_anew(s, link, from, now_ms);
-    s->ops.finish(s->arg, link);
+    s->ops.finish(s->arg, link, quiet);
 }
 
 static void forget(struct switchboard *s, uint32_t link, uint64_t now_ms)
@@ -211,7 +212,7 @@ size_t switchboard_received(struct switchboard *s, uint32_t link, struct pn_byte
             return len;
         case CALLER_WRONG:
             answer_wrong(s, link, from, &err);
-            linger(s, link, from, now_ms);
+            linger(s, link, from, false, now_ms);
             return len;
         case CALLER_LINE:
             break;
@@ -227,7 +228,8 @@ size_t switchboard_received(struct switchboard *s, uint32_t link, struct pn_byte
                                          .manner = manner,
                                          .line = &said});
         if (from == CALLER_FIRST) {
-            linger(s, link, from, now_ms);
+            bool quiet = line_at(s, link)->caller.ended_line && bytes.len == 0;
+            linger(s, link, from, quiet, now_ms);
         }
     }
     return len - bytes.len;
@@ -237,7 +239,7 @@ void switchboard_ended(struct switchboard *s, uint32_t link, uint64_t now_ms)
 {
     enum caller_state state = line_at(s, link)->caller.state;
     if (state != CALLER_LINGERING) {
-        linger(s, link, state, now_ms);
+        linger(s, link, state, true, now_ms);
     }
 }
 

@@ -17,9 +17,11 @@ struct switchboard_ops {
     /* Bytes to send; valid for the call. Several sends may follow each other: batch them. False:
      * the client does not take its answers; its requests should wait. */
     bool (*send)(void *arg, uint32_t link, struct pn_bytes bytes);
-    /* Nothing more will be sent: tell the client, once all is out. switchboard_closed is due when
-     * the client has closed as well. */
-    void (*finish)(void *arg, uint32_t link);
+    /* Nothing more will be sent: end our side once all is out. switchboard_closed is due when the
+     * client has closed as well, or at once when it is quiet: then nothing more is expected from
+     * it. (Closing before its last byte has come would reset the connection and lose our answer.)
+     */
+    void (*finish)(void *arg, uint32_t link, bool quiet);
     /* Close at once. switchboard_closed must not be called for this link any more. */
     void (*drop)(void *arg, uint32_t link);
     /* Dial this address back and tell switchboard_dialled what became of it. May be NULL. */

@@ -47,8 +47,9 @@ static bool on_send(void *arg, uint32_t link, struct pn_bytes bytes)
     return true;
 }
 
-static void on_finish(void *arg, uint32_t link)
+static void on_finish(void *arg, uint32_t link, bool quiet)
 {
+    (void)quiet;
     (void)link;
     ((struct wire *)arg)->finished = true;
 }

@@ -21,7 +21,7 @@ const char *human_count(double n, char out[HUMAN_BYTES])
 
 const char *human_duration(uint64_t ms, char out[HUMAN_BYTES])
 {
-    const uint64_t s = (ms + 500) / 1000;
+    const uint64_t s = ms / 1000 + (ms % 1000 >= 500);
     if (ms < 9950) {
         (void)snprintf(out, HUMAN_BYTES, "%.1f s", (double)ms / 1000);
     } else if (s < 60) {

@@ -10,7 +10,7 @@ import time
 
 BUILD = os.environ["PREON_BUILD"]
 PREON = os.path.join(BUILD, "preon")
-LIAR = os.path.join(BUILD, "tests", "net", "preon_liar")
+LIAR = os.path.join(BUILD, "preon_liar")
 PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # sanitizers are slow: 3 in dev builds
 
 
@@ -91,7 +91,8 @@ class Net:
         """Runs a command to its end; its exit code is checked when `check` is given."""
         words = list(words)
         if data is not None:
-            words += ["--data", self.path(data)]
+            end = words.index("--") if "--" in words else len(words)
+            words[end:end] = ["--data", self.path(data)]
         done = subprocess.run([PREON] + words, env=self.env, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=seconds * PATIENCE)
         if check is not None and done.returncode != check:
@@ -104,7 +105,7 @@ class Net:
 
     def create(self, *words, data="master"):
         """A job that runs by itself; its ID."""
-        done = self.preon("job", "create", *words, "--detach", data=data, check=0)
+        done = self.preon("job", "create", words[0], "--detach", *words[1:], data=data, check=0)
         return done.stdout.split()[-1]
 
     def runs(self, name):
@@ -112,9 +113,10 @@ class Net:
         rows = []
         path = self.path(name, "runs.log")
         if os.path.exists(path):
-            for line in open(path):
-                parts = line.split()
-                rows.append((int(parts[0]), parts[1], parts[2], int(parts[3]), parts[4:]))
+            with open(path) as f:
+                for line in f:
+                    parts = line.split()
+                    rows.append((int(parts[0]), parts[1], parts[2], int(parts[3]), parts[4:]))
         return rows
 
     def logs(self):

@@ -1,0 +1,184 @@
+"""Jobs from create to their answer, on real trackers and peers."""
+import hashlib
+import os
+import subprocess
+import unittest
+
+from preon_process import BUILD, LIAR, PREON, Net, wait_for
+
+CRUNCH = """n=$PREON_SLICE
+i=0
+while [ $i -lt 200 ]; do n=$(( (n * 1103515245 + 12345) % 2147483648 )); i=$((i + 1)); done
+echo "slice $PREON_SLICE of $PREON_SLICES: $n" > out.txt
+"""
+
+
+def crunched(slice_, slices):
+    n = slice_
+    for _ in range(200):
+        n = (n * 1103515245 + 12345) % 2147483648
+    return f"slice {slice_} of {slices}: {n}\n"
+
+
+def double_sha(text):
+    return hashlib.sha256(hashlib.sha256(text.encode()).digest()).digest()
+
+
+def lowest_nonce(block, bits, start=0):
+    """The plain reference."""
+    n = start
+    while int.from_bytes(double_sha(block + str(n)), "big") >> (256 - bits):
+        n += 1
+    return n
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.net = Net()
+        self.addCleanup(self.net.close)
+
+    def tearDown(self):
+        outcome = self._outcome
+        if outcome is not None and not outcome.success:
+            print(self.net.logs())
+
+    def write(self, name, text):
+        path = self.net.path(name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def results(self, folder, name):
+        """slice -> content of the output of that name."""
+        found = {}
+        for slice_ in os.listdir(folder):
+            path = os.path.join(folder, slice_, name)
+            if os.path.isfile(path):
+                with open(path) as f:
+                    found[int(slice_)] = f.read()
+        return found
+
+
+class Embedded(Case):
+    def test_alone_on_a_bare_machine(self):
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "14", "--lowest",
+                              "--tracker", "127.0.0.1:9", data="alone", check=0)
+        nonce = lowest_nonce("COMSM0010cloud", 14)
+        self.assertIn(f"nonce      {nonce}\n", done.stdout)
+        self.assertIn(f"hash       {double_sha(f'COMSM0010cloud{nonce}').hex()}\n", done.stdout)
+        check = [l for l in done.stdout.splitlines() if l.startswith("check")][0].split(None, 1)[1]
+        shown = subprocess.run(["sh", "-c", check], capture_output=True, text=True, check=True)
+        self.assertTrue(shown.stdout.startswith(double_sha(f"COMSM0010cloud{nonce}").hex()))
+
+
+class Swarm(Case):
+    """A tracker, a master that lends nothing, and three workers."""
+
+    def world(self, *more, workers=3, threads=2):
+        self.net.tracker()
+        self.net.peer("master", 0)
+        for i in range(workers):
+            self.net.peer(f"w{i}", threads, *more)
+
+    def workers_that_ran(self):
+        return [w for w in ("w0", "w1", "w2") if self.net.runs(w)]
+
+    def test_nonce_against_the_plain_reference(self):
+        self.world()
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "16", "--slices", "24",
+                              "--lowest", check=0)
+        nonce = lowest_nonce("COMSM0010cloud", 16)
+        self.assertIn(f"nonce      {nonce}\n", done.stdout)
+        self.assertGreaterEqual(len(self.workers_that_ran()), 2)
+
+    def test_a_range_without_an_answer(self):
+        self.world()
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "40", "--start", "1000",
+                              "--count", "200000", "--slices", "16")
+        self.assertEqual(done.returncode, 3, done.stderr)
+
+    def test_exec_equals_a_local_run(self):
+        self.world("--jobs", "any")
+        out = self.net.path("results")
+        self.net.preon("job", "create", "exec", "--slices", "64", "--file",
+                       self.write("crunch.sh", CRUNCH), "--output", "out.txt", "-o", out, "--",
+                       "sh", "crunch.sh", check=0)
+        self.assertEqual(self.results(out, "out.txt"), {i: crunched(i, 64) for i in range(64)})
+        self.assertGreaterEqual(len(self.workers_that_ran()), 2)
+
+    def test_mandelbrot_pixel_for_pixel(self):
+        self.world()
+        out = self.net.path("results")
+        words = ["--width", "640", "--height", "400", "--iterations", "500"]
+        job = self.net.create("mandelbrot", *words, "--slices", "8")
+        self.net.preon("job", "wait", job, check=0)
+        self.net.preon("job", "results", job, "--raw", "-o", out, check=0)
+        program = os.path.join(BUILD, "libexec", "preon", "mandelbrot@1")
+        for slice_ in range(8):
+            local = self.net.path(f"local{slice_}")
+            os.mkdir(local)
+            env = {"PREON_SLICE": str(slice_), "PREON_SLICES": "8", "PREON_OUT": local}
+            subprocess.run([program] + words, env=env, check=True, capture_output=True)
+            (name,) = os.listdir(local)
+            with open(os.path.join(local, name), "rb") as mine, \
+                    open(os.path.join(out, str(slice_), name), "rb") as theirs:
+                self.assertEqual(mine.read(), theirs.read())
+
+    def test_a_failing_slice_fails_alone(self):
+        self.world("--jobs", "any")
+        out = self.net.path("results")
+        script = self.write("some.sh", 'echo "about $PREON_SLICE" >&2\n'
+                                       "[ $PREON_SLICE = 3 ] && exit 7\necho fine > out.txt\n")
+        done = self.net.preon("job", "create", "exec", "--slices", "6", "--file", script,
+                              "--output", "out.txt", "-o", out, "--", "sh", "some.sh")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(sorted(self.results(out, "out.txt")), [0, 1, 2, 4, 5])
+        job = self.net.json("job", "list")["jobs"][0]["id"]
+        log = self.net.preon("job", "log", job, "3", check=0)
+        self.assertIn("about 3", log.stdout + log.stderr)
+
+    def test_a_foreign_owner_is_refused_by_default(self):
+        self.world()
+        job = self.net.create("exec", "--slices", "2", "--file", self.write("crunch.sh", CRUNCH),
+                              "--output", "out.txt", "--", "sh", "crunch.sh")
+        wait_for(lambda: "refused: a foreign program" in self.net.logs(), 15)
+        self.assertEqual(self.workers_that_ran(), [])
+        self.net.preon("job", "cancel", job, check=0)
+
+    def test_the_liar_is_named_and_nothing_wrong_is_final(self):
+        self.net.tracker()
+        self.net.peer("master", 1)
+        liar = self.net.peer("liar", 2, "--jobs", "any", program=LIAR)
+        for i in range(2):
+            self.net.peer(f"w{i}", 2, "--jobs", "any")
+        liar_id = self.net.json("status", data="liar")["id"]
+        out = self.net.path("results")
+        job = self.net.create("exec", "--slices", "48", "--quorum", "2", "--file",
+                              self.write("crunch.sh", CRUNCH), "--output", "out.txt", "--", "sh",
+                              "crunch.sh")
+        self.net.preon("job", "wait", job, check=0, seconds=100)
+        self.net.preon("job", "results", job, "-o", out, check=0)
+        self.assertEqual(self.results(out, "out.txt"), {i: crunched(i, 48) for i in range(48)})
+        status = self.net.json("job", "status", job)
+        self.assertIn(liar_id, str(status), "the liar is not named")
+        self.assertTrue(liar)
+
+    def test_the_tracker_may_be_restarted(self):
+        tracker = self.net.tracker()
+        self.net.peer("master", 0)
+        self.net.peer("w0", 2, "--jobs", "any")
+        script = self.write("slow.sh", "sleep 0.3\necho $PREON_SLICE > out.txt\n")
+        job = self.net.create("exec", "--slices", "150", "--quorum", "1", "--file", script,
+                              "--output", "out.txt", "--", "sh", "slow.sh")
+        wait_for(lambda: self.net.runs("w0"), 15)
+        tracker.kill()
+        before = len(self.net.runs("w0"))
+        wait_for(lambda: len(self.net.runs("w0")) > before + 8, 15, "work goes on")
+        self.net.tracker(tracker.port)
+        self.net.peer("w1", 2, "--jobs", "any")
+        wait_for(lambda: self.net.runs("w1"), 30, "a new peer gets work")
+        self.net.preon("job", "cancel", job, check=0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

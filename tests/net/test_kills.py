@@ -1,0 +1,78 @@
+"""kill -9 of masters and workers at random moments: nothing final is lost or run again."""
+import os
+import random
+import sqlite3
+import time
+import unittest
+
+from preon_process import Net, wait_for
+
+SLICES = 160
+SEED = int(os.environ.get("PREON_SEED", "1"))
+
+
+class Kills(unittest.TestCase):
+    def setUp(self):
+        self.net = Net()
+        self.addCleanup(self.net.close)
+        self.random = random.Random(SEED)
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("sleep 0.1\necho $((PREON_SLICE * PREON_SLICE)) > out.txt\n")
+        self.words = ["exec", "--slices", str(SLICES), "--quorum", "1", "--file", script,
+                      "--output", "out.txt", "--", "sh", "crunch.sh"]
+
+    def tearDown(self):
+        if not self._outcome.success:
+            print(f"PREON_SEED={SEED}", self.net.logs())
+
+    def final_slices(self):
+        """slice -> wall ms at which it became final, from the ledger itself."""
+        path = self.net.path("master", "ledger.db")
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as db:
+            return dict(db.execute("select slice, at_ms from finals"))
+
+    def check(self):
+        self.net.preon("job", "wait", self.job, check=0, seconds=120)
+        out = self.net.path("results")
+        self.net.preon("job", "results", self.job, "-o", out, check=0)
+        for slice_ in range(SLICES):
+            with open(os.path.join(out, str(slice_), "out.txt")) as f:
+                self.assertEqual(int(f.read()), slice_ * slice_)
+        final = self.final_slices()
+        self.assertEqual(len(final), SLICES)
+        for worker in "w0", "w1", "w2":
+            for at, what, _, slice_, _ in self.net.runs(worker):
+                if what == "start":
+                    # An assignment on its way when the slice became final may still begin.
+                    self.assertLessEqual(at, final[slice_] + 1000,
+                                         f"{worker} ran slice {slice_} after it was final")
+
+    def test_the_master_dies_twenty_times(self):
+        self.net.tracker()
+        master = self.net.peer("master", 0)
+        for i in range(3):
+            self.net.peer(f"w{i}", 2, "--jobs", "any")
+        self.job = self.net.create(*self.words)
+        for _ in range(20):
+            time.sleep(self.random.uniform(0.05, 0.5))
+            master.kill()
+            master = self.net.peer("master", 0)
+        self.check()
+
+    def test_workers_die_twenty_times(self):
+        self.net.tracker()
+        self.net.peer("master", 0)
+        workers = [self.net.peer(f"w{i}", 2, "--jobs", "any") for i in range(3)]
+        self.job = self.net.create(*self.words)
+        wait_for(lambda: self.net.runs("w0"), 20)
+        for _ in range(20):
+            time.sleep(self.random.uniform(0.05, 0.4))
+            i = self.random.randrange(3)
+            workers[i].kill()
+            workers[i] = self.net.peer(f"w{i}", 2, "--jobs", "any")
+        self.check()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

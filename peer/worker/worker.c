@@ -218,6 +218,12 @@ bool worker_engaged(const struct worker *w, const struct digest *job)
     return tie_by_job(w, job) != NULL;
 }
 
+bool worker_linked(const struct worker *w, const struct digest *job)
+{
+    const struct tie *t = tie_by_job(w, job);
+    return t != NULL && t->link != 0;
+}
+
 void worker_stats(const struct worker *w, struct worker_stats *out)
 {
     *out = (struct worker_stats){.engagement_count = w->tie_count, .running_count = w->busy_count};

@@ -136,6 +136,9 @@ uint16_t worker_idle_slots(const struct worker *w);
 /* True when there is a tie to a master of this job (connected or to be dialled again). */
 bool worker_engaged(const struct worker *w, const struct digest *job);
 
+/* True when that master is linked now. */
+bool worker_linked(const struct worker *w, const struct digest *job);
+
 struct worker_stats {
     uint32_t engagement_count;
     uint32_t running_count;

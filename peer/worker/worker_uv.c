@@ -423,9 +423,11 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
             return pn_fail(err, PN_E_BUSY, "its master is being dialled");
         }
     }
-    if (worker_idle_slots(l->core) == 0 || worker_engaged(l->core, job)) {
+    if (worker_linked(l->core, job) ||
+        (worker_idle_slots(l->core) == 0 && !worker_engaged(l->core, job))) {
         return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
     }
+    /* A master that was lost and is back, perhaps elsewhere: the tracker knows where. */
     return dial(l, job, master, NULL, err) != NULL ? PN_OK : PN_E_BUSY;
 }
 

@@ -188,6 +188,18 @@ static void known_answers_are_found(void **state)
          "7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c "
          "--nbits 1d00ffff --start 2083230000 --count 10000",
          2083236893, "6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000"},
+        {"--header 010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d61900000000009820"
+         "51fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299 "
+         "--nbits 1d00ffff --start 2573390000 --count 10000",
+         2573394689, "4860eb18bf1b1620e37e9490fc8a427514416fd75159ab86688e9a8300000000"},
+        {"--header 010000004860eb18bf1b1620e37e9490fc8a427514416fd75159ab86688e9a8300000000d5fd"
+         "cc541e25de1c7a5addedf24858b8bb665c9f36ef744ee42c316022c90f9bb0bc6649ffff001d08d2bd61 "
+         "--nbits 1d00ffff --start 1639830000 --count 10000",
+         1639830024, "bddd99ccfda39da1b108ce1a5d70038d0a967bacb68b6b63065f626a00000000"},
+        {"--header 01000000bddd99ccfda39da1b108ce1a5d70038d0a967bacb68b6b63065f626a0000000044f6"
+         "72226090d85db9a9f2fbfe5f0f9609b387af7be5b7fbb7a1767c831c9e995dbe6649ffff001d05e0ed6d "
+         "--nbits 1d00ffff --start 1844300000 --count 10000",
+         1844305925, "4944469562ae1c2c74d9a535e00b6f3e40ffbad4f2fda3895501b58200000000"},
         {"--header 0100000081cd02ab7e569e8bcd9317e2fe99f2de44d49ab2b8851ba4a308000000000000e320b6c2"
          "fffc8d750423db8b1eb942ae710e951ed797f7affc8892b0f1fc122bc7f5d74df2b9441a42a14695 "
          "--nbits 1a44b9f2 --start 2504430000 --count 10000",
@@ -206,6 +218,14 @@ static void known_answers_are_found(void **state)
         assert_int_equal(nonce_search(&p, range, NULL, NULL, report), PN_OK);
         assert_int_equal(report->hit_count, 1);
         assert_true(report->hits[0] == cases[i].nonce);
+        const struct nonce_kernel *k;
+        for (size_t n = 0; (k = nonce_kernel_at(n)) != NULL; n++) {
+            if (k->words != NULL && k->usable()) {
+                assert_int_equal(nonce_search(&p, range, k, NULL, report), PN_OK);
+                assert_int_equal(report->hit_count, 1);
+                assert_true(report->hits[0] == cases[i].nonce);
+            }
+        }
         nonce_puzzle_digest(&p, cases[i].nonce, digest);
         hex_write((struct pn_bytes){digest, sizeof digest}, hex);
         assert_string_equal(hex, cases[i].digest);

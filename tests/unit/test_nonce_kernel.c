@@ -14,6 +14,8 @@ static struct nonce_report *fast;
 static uint8_t plain_bytes[NONCE_REPORT_BYTES_MAX];
 static uint8_t fast_bytes[NONCE_REPORT_BYTES_MAX];
 
+static uint64_t case_count = 400; /* random searches; more by the program's argument */
+
 static bool usable(const struct nonce_kernel *k) { return k->words != NULL && k->usable(); }
 
 /* Searches a range with every kernel; returns how many nonces the plain code searched. */
@@ -59,8 +61,7 @@ static struct nonce_puzzle random_puzzle(struct random *r)
 static void any_puzzle_any_range(void **state)
 {
     (void)state;
-    enum { CASES = 400 };
-    for (uint64_t seed = 1; seed <= CASES; seed++) {
+    for (uint64_t seed = 1; seed <= case_count; seed++) {
         struct random r;
         random_seed(&r, seed);
         struct nonce_puzzle p = random_puzzle(&r);
@@ -193,8 +194,11 @@ static void kernels_by_name(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        case_count = strtoull(argv[1], NULL, 10);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_puzzle_any_range),
         cmocka_unit_test(borders),

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -109,13 +110,14 @@ static void check_peer(struct doctor *d, struct check *out)
 /* What stands in a /proc/sys file, -1 when it is not there. */
 static long sysctl_value(const char *path)
 {
-    long value = -1;
+    char text[32] = "";
     FILE *file = fopen(path, "re");
-    if (file != NULL) {
-        value = fscanf(file, "%ld", &value) == 1 ? value : -1;
-        (void)fclose(file);
+    if (file == NULL) {
+        return -1;
     }
-    return value;
+    const char *read = fgets(text, sizeof text, file);
+    (void)fclose(file);
+    return read != NULL ? strtol(text, NULL, 10) : -1;
 }
 
 static void check_sandbox(struct doctor *d, struct check *out)

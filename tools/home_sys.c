@@ -245,7 +245,7 @@ enum exit_code home_open_job(struct context *c, enum home_wish wish, struct home
 {
     const char *prefix = c->args.positionals[0];
     const size_t len = strlen(prefix);
-    if (len < 1 || len > 2 * DIGEST_BYTES || strspn(prefix, "0123456789abcdef") != len) {
+    if (len < 1 || len >= DIGEST_HEX_BYTES || strspn(prefix, "0123456789abcdef") != len) {
         return complain_text(EXIT_CODE_USAGE,
                              "job ID '%.70s': must be 1 to 64 lower-case hex digits", prefix);
     }

@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "common/random.h"
 #include "common/tls_sys.h"
@@ -203,8 +204,24 @@ static void garbage_is_malformed(void **state)
     }
 }
 
-/* Somebody else's TLS 1.3 or 1.2 client, with any ALPN or none. */
-static enum pn_status visit(const char *alpn, int version, struct pn_err *err)
+/* A certificate that would do: anybody's key, signed by itself. */
+static void show_certificate(SSL *ssl)
+{
+    const uint8_t seed[SECRET_SEED_BYTES] = {77};
+    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, sizeof seed);
+    X509 *x = X509_new();
+    assert_int_equal(X509_set_pubkey(x, key), 1);
+    assert_int_equal(ASN1_TIME_set_string(X509_getm_notBefore(x), "19700101000000Z"), 1);
+    assert_int_equal(ASN1_TIME_set_string(X509_getm_notAfter(x), "19700102000000Z"), 1);
+    assert_true(X509_sign(x, key, NULL) > 0);
+    assert_int_equal(SSL_use_certificate(ssl, x), 1);
+    assert_int_equal(SSL_use_PrivateKey(ssl, key), 1);
+    X509_free(x);
+    EVP_PKEY_free(key);
+}
+
+/* Somebody else's client, with any ALPN or none; PN_OK when our side takes it. */
+static enum pn_status visit(const char *alpn, int version, bool certified, struct pn_err *err)
 {
     struct pair p;
     open_pair(&p);
@@ -215,6 +232,9 @@ static enum pn_status visit(const char *alpn, int version, struct pn_err *err)
     assert_non_null(ssl);
     SSL_set_bio(ssl, in, out);
     assert_int_equal(SSL_set_max_proto_version(ssl, version), 1);
+    if (certified) {
+        show_certificate(ssl);
+    }
     if (alpn != NULL) {
         assert_int_equal(
             SSL_set_alpn_protos(ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn)), 0);
@@ -236,7 +256,7 @@ static enum pn_status visit(const char *alpn, int version, struct pn_err *err)
         }
         buffer_fini(&b);
     }
-    assert_false(p.server.done);
+    assert_int_equal(p.server.done, status == PN_OK);
     SSL_free(ssl);
     SSL_CTX_free(ctx);
     close_pair(&p);
@@ -247,13 +267,16 @@ static void other_protocols_are_refused(void **state)
 {
     (void)state;
     struct pn_err err;
-    assert_int_equal(visit("\x02h2", TLS1_3_VERSION, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, &err), PN_OK); /* dates ignored */
+    assert_int_equal(visit("\x02h2\x07preon/1", TLS1_3_VERSION, true, &err), PN_OK);
+    assert_int_equal(visit("\x02h2", TLS1_3_VERSION, true, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: no application protocol");
-    assert_int_equal(visit("\x07preon/2", TLS1_3_VERSION, &err), PN_E_MALFORMED);
-    assert_int_equal(visit("\x07preon/1", TLS1_2_VERSION, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/2", TLS1_3_VERSION, true, &err), PN_E_MALFORMED);
+    assert_int_equal(visit(NULL, TLS1_3_VERSION, true, &err), PN_E_UNSUPPORTED);
+    assert_string_equal(err.text, "TLS: the other side does not ask for preon/1");
+    assert_int_equal(visit("\x07preon/1", TLS1_2_VERSION, true, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: unsupported protocol");
-    /* Ours in every way, but without a certificate. */
-    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, false, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: peer did not return a certificate");
 }
 

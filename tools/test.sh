@@ -3,7 +3,7 @@
 # test.sh -- installs what the tests need, builds every preset, runs every test and the linters.
 #
 #     tools/test.sh               everything, as CI does
-#     tools/test.sh STEP...       some of: format dev release tsan tidy fuzz
+#     tools/test.sh STEP...       some of: format dev release tsan tidy fuzz aarch64
 #
 #     PREON_JOBS=2                how many compilers and tests at a time; default: the processors
 #     PREON_FUZZ_SECONDS=60       for each fuzz target; default: 60 in CI (CI=true), else 10
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
 TEST_PACKAGES=("${PREON_BUILD_PACKAGES[@]}" libcmocka-dev clang clang-tidy clang-format llvm python3
-    iproute2 strace sqlite3 curl procps)
+    iproute2 strace sqlite3 curl procps gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 JOBS=${PREON_JOBS:-$(nproc)}
 FUZZ_SECONDS=${PREON_FUZZ_SECONDS:-$([ "${CI:-}" = true ] && echo 60 || echo 10)}
 FUZZ_SECONDS_ALL=1500 # the whole fuzz step at most: CI ends after an hour
@@ -143,6 +143,8 @@ step_fuzz()
     build fuzz "${targets[@]}" && tests fuzz -R '^fuzz/'
 }
 
+step_aarch64() { run aarch64 tests/aarch64.sh; }
+
 install_packages()
 {
     need_packages "${TEST_PACKAGES[@]}" &&
@@ -152,10 +154,10 @@ install_packages()
 main()
 {
     local step steps=("$@")
-    [ ${#steps[@]} -eq 0 ] && steps=(format dev release tsan tidy fuzz)
+    [ ${#steps[@]} -eq 0 ] && steps=(format dev release tsan tidy fuzz aarch64)
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            echo "test.sh: no step '$step': allowed are format dev release tsan tidy fuzz" >&2
+            echo "test.sh: no step '$step': allowed are format dev release tsan tidy fuzz aarch64" >&2
             exit 2
         fi
     done

@@ -28,30 +28,38 @@ static inline void set_state(struct stream *s, const uint32_t h[SHA256_WORDS])
     s->cdgh = _mm_unpacklo_epi64(hgfe, dcba);
 }
 
-/* Four rounds of both streams; the schedule words four groups ahead are made beside them. */
-#define GROUP(i)                                                                                   \
-    do {                                                                                           \
-        const __m128i k = load(sha256_k + 4 * (i));                                                \
-        __m128i x = _mm_add_epi32(p.w[(i) % 4], k);                                                \
-        __m128i y = _mm_add_epi32(q.w[(i) % 4], k);                                                \
-        p.cdgh = _mm_sha256rnds2_epu32(p.cdgh, p.abef, x);                                         \
-        q.cdgh = _mm_sha256rnds2_epu32(q.cdgh, q.abef, y);                                         \
-        if ((i) < 12) {                                                                            \
-            EXPAND4(p, i);                                                                         \
-            EXPAND4(q, i);                                                                         \
-        }                                                                                          \
-        p.abef = _mm_sha256rnds2_epu32(p.abef, p.cdgh, _mm_shuffle_epi32(x, 0x0e));                \
-        q.abef = _mm_sha256rnds2_epu32(q.abef, q.cdgh, _mm_shuffle_epi32(y, 0x0e));                \
-    } while (0)
-
 /* Words 16 + 4i and on, in the place of words 4i and on. */
 #define EXPAND4(s, i)                                                                              \
     do {                                                                                           \
-        __m128i ahead = _mm_alignr_epi8((s).w[((i) + 3) % 4], (s).w[((i) + 2) % 4], 4);            \
+        __m128i ahead = _mm_alignr_epi8((s)->w[((i) + 3) % 4], (s)->w[((i) + 2) % 4], 4);          \
         __m128i sum =                                                                              \
-            _mm_add_epi32(_mm_sha256msg1_epu32((s).w[(i) % 4], (s).w[((i) + 1) % 4]), ahead);      \
-        (s).w[(i) % 4] = _mm_sha256msg2_epu32(sum, (s).w[((i) + 3) % 4]);                          \
+            _mm_add_epi32(_mm_sha256msg1_epu32((s)->w[(i) % 4], (s)->w[((i) + 1) % 4]), ahead);    \
+        (s)->w[(i) % 4] = _mm_sha256msg2_epu32(sum, (s)->w[((i) + 3) % 4]);                        \
     } while (0)
+
+/* Four rounds of both streams; the schedule words sixteen ahead are made beside them. */
+#define GROUP(i)                                                                                   \
+    do {                                                                                           \
+        __m128i x = _mm_add_epi32(p->w[i], load(k + (size_t)4 * (i)));                             \
+        __m128i y = _mm_add_epi32(q->w[i], load(k + (size_t)4 * (i)));                             \
+        p->cdgh = _mm_sha256rnds2_epu32(p->cdgh, p->abef, x);                                      \
+        q->cdgh = _mm_sha256rnds2_epu32(q->cdgh, q->abef, y);                                      \
+        if (expand) {                                                                              \
+            EXPAND4(p, i);                                                                         \
+            EXPAND4(q, i);                                                                         \
+        }                                                                                          \
+        p->abef = _mm_sha256rnds2_epu32(p->abef, p->cdgh, _mm_shuffle_epi32(x, 0x0e));             \
+        q->abef = _mm_sha256rnds2_epu32(q->abef, q->cdgh, _mm_shuffle_epi32(y, 0x0e));             \
+    } while (0)
+
+static inline __attribute__((always_inline)) void
+sixteen_rounds(struct stream *p, struct stream *q, const uint32_t *k, const bool expand)
+{
+    GROUP(0);
+    GROUP(1);
+    GROUP(2);
+    GROUP(3);
+}
 
 /* On copies, that they stay in registers: in memory each round would wait for the store before. */
 static inline __attribute__((always_inline)) void sixty_four_rounds(struct stream *first,
@@ -59,22 +67,10 @@ static inline __attribute__((always_inline)) void sixty_four_rounds(struct strea
 {
     struct stream p = *first;
     struct stream q = *second;
-    GROUP(0);
-    GROUP(1);
-    GROUP(2);
-    GROUP(3);
-    GROUP(4);
-    GROUP(5);
-    GROUP(6);
-    GROUP(7);
-    GROUP(8);
-    GROUP(9);
-    GROUP(10);
-    GROUP(11);
-    GROUP(12);
-    GROUP(13);
-    GROUP(14);
-    GROUP(15);
+    sixteen_rounds(&p, &q, sha256_k, true);
+    sixteen_rounds(&p, &q, sha256_k + 16, true);
+    sixteen_rounds(&p, &q, sha256_k + 32, true);
+    sixteen_rounds(&p, &q, sha256_k + 48, false);
     *first = p;
     *second = q;
 }
@@ -101,8 +97,8 @@ static inline void block(struct stream *p, struct stream *q)
 
 static inline void set_words(struct stream *s, const uint32_t words[16])
 {
-    for (int i = 0; i < 4; i++) {
-        s->w[i] = load(words + 4 * i);
+    for (size_t i = 0; i < 4; i++) {
+        s->w[i] = load(words + (size_t)4 * i);
     }
 }
 
@@ -111,8 +107,8 @@ static inline void set_varying(struct stream *s, const uint32_t words[16], const
                                uint32_t value)
 {
     const __m128i v = _mm_set1_epi32((int)value);
-    for (int i = 0; i < 4; i++) {
-        s->w[i] = _mm_add_epi32(load(words + 4 * i), _mm_and_si128(v, lane[i]));
+    for (size_t i = 0; i < 4; i++) {
+        s->w[i] = _mm_add_epi32(load(words + (size_t)4 * i), _mm_and_si128(v, lane[i]));
     }
 }
 

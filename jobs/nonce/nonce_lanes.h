@@ -8,6 +8,12 @@
  */
 #include "jobs/nonce/nonce_vector.h"
 
+/* Gcc's reassociation lengthens the chains of additions that stand short below: 97 cycles a hash
+ * instead of 94 with AVX-512. */
+#if !defined(__clang__)
+#pragma GCC optimize("no-tree-reassoc")
+#endif
+
 #define SUM0(x) XOR3(ROR(x, 2), ROR(x, 13), ROR(x, 22))
 #define SUM1(x) XOR3(ROR(x, 6), ROR(x, 11), ROR(x, 25))
 #define SIGMA0(x) XOR3(ROR(x, 7), ROR(x, 18), (x) >> 3)

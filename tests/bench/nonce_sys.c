@@ -215,7 +215,7 @@ static void print_openssl(void)
         double blocks = 0;
         while ((double)(end - begin) < seconds * 1e9) {
             (void)SHA256(message, BYTES, message); /* each needs the one before */
-            blocks += BYTES / 64 + 1;
+            blocks += BYTES / 64.0 + 1;
             end = nonce_bench_clock();
         }
         rates[run] = blocks / 2 * 1e3 / (double)(end - begin);

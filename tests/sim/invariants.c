@@ -498,6 +498,19 @@ static void check_outcome(struct sim *s, const struct sim_master *m)
     }
 }
 
+void sim_watch_cleared(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        struct worker_stats stats = {0};
+        if (s->nodes[i].worker != NULL) {
+            worker_stats(s->nodes[i].worker, &stats);
+        }
+        REQUIRE(stats.running_count == 0 && stats.engagement_count == 0,
+                "node %u still works for a run that is over", i);
+        REQUIRE(s->nodes[i].output_count == 0, "node %u keeps outputs of a run that is over", i);
+    }
+}
+
 void sim_watch_end(struct sim *s)
 {
     for (uint32_t i = 0; i < s->master_count && !s->failed; i++) {

@@ -3,7 +3,8 @@
 #include "tests/sim/sim.h"
 
 #define ALL_FAULTS                                                                                 \
-    (SIM_BREAKS | SIM_PARTITIONS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_LEAVING)
+    (SIM_BREAKS | SIM_PARTITIONS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_LEAVING |         \
+     SIM_STOPS)
 
 /* One row a world. Seeds take them in turn. */
 static const struct sim_scenario scenarios[] = {

@@ -6,7 +6,11 @@
 
 #include "common/table.h"
 
-enum { EVENTS_PER_SECOND_MAX = 50 * 1000 }; /* of virtual time: more is a busy loop */
+enum {
+    EVENTS_PER_SECOND_MAX = 50 * 1000, /* of virtual time: more is a busy loop */
+    CLEAR_UP_US =
+        40 * 1000 * 1000, /* who is still joining, on the slowest link, hears it at last */
+};
 
 void sim_fail(struct sim *s, const char *format, ...)
 {
@@ -169,7 +173,7 @@ static void fault(struct sim *s)
         return;
     }
     uint32_t kinds = s->scenario->faults;
-    uint32_t kind = 1u << random_below(&s->faults, 7);
+    uint32_t kind = 1u << random_below(&s->faults, 8);
     struct sim_link *l = any_link(s);
     switch (kind & kinds) {
     case SIM_BREAKS:
@@ -196,6 +200,11 @@ static void fault(struct sim *s)
             sim_node_crash(s, n);
             restart_later(s, n, 15 * SIM_S);
         }
+        break;
+    }
+    case SIM_STOPS: {
+        struct master_event ev = {.kind = MASTER_STOP};
+        sim_master_step(s, &s->masters[random_below(&s->faults, s->master_count)], &ev);
         break;
     }
     case SIM_BAD_DISK:
@@ -311,15 +320,37 @@ static bool all_ended(const struct sim *s)
     return true;
 }
 
-static void check_pace(struct sim *s, uint64_t *second, uint64_t *events)
+static void check_pace(struct sim *s)
 {
-    if (s->now_us / SIM_S != *second) {
-        *second = s->now_us / SIM_S;
-        *events = 0;
+    if (s->now_us / SIM_S != s->second) {
+        s->second = s->now_us / SIM_S;
+        s->second_events = 0;
     }
-    if (++*events > EVENTS_PER_SECOND_MAX) {
+    if (++s->second_events > EVENTS_PER_SECOND_MAX) {
         sim_fail(s, "busy loop: over %d events in one second", EVENTS_PER_SECOND_MAX);
     }
+}
+
+static void next_event(struct sim *s)
+{
+    struct heap_node *first = heap_first(&s->queue);
+    assert(first != NULL); /* workers look for work for ever */
+    struct sim_event *e = heap_owner(first, struct sim_event, due);
+    s->now_us = first->due > s->now_us ? first->due : s->now_us;
+    heap_remove(&s->queue, first);
+    s->events++;
+    if (s->now_us > s->deadline_us) {
+        sim_watch_late(s);
+    }
+    check_pace(s);
+    if (lives_in_owner(e)) {
+        happen(s, e);
+        return;
+    }
+    if (!of_the_past(s, e)) {
+        happen(s, e);
+    }
+    free(e);
 }
 
 bool sim_run(struct sim *s, uint64_t seed, const struct sim_scenario *scenario, FILE *trace)
@@ -328,31 +359,18 @@ bool sim_run(struct sim *s, uint64_t seed, const struct sim_scenario *scenario, 
     random_seed(&s->random, seed);
     random_seed(&s->faults, seed ^ 0x6661756c7473u);
     sim_scenario_build(s);
-
-    uint64_t second = 0;
-    uint64_t events = 0;
     while (!s->failed && !all_ended(s)) {
-        struct heap_node *first = heap_first(&s->queue);
-        assert(first != NULL); /* workers look for work as long as there is any */
-        struct sim_event *e = heap_owner(first, struct sim_event, due);
-        s->now_us = first->due > s->now_us ? first->due : s->now_us;
-        heap_remove(&s->queue, first);
-        s->events++;
-        if (s->now_us > s->deadline_us) {
-            sim_watch_late(s);
-        }
-        check_pace(s, &second, &events);
-        if (lives_in_owner(e)) {
-            happen(s, e);
-        } else {
-            if (!of_the_past(s, e)) {
-                happen(s, e);
-            }
-            free(e);
-        }
+        next_event(s);
     }
     if (!s->failed) {
         sim_watch_end(s);
+    }
+    uint64_t end_us = s->now_us + CLEAR_UP_US;
+    while (!s->failed && scenario->faults == 0 && s->now_us < end_us) {
+        next_event(s);
+    }
+    if (!s->failed && scenario->faults == 0) {
+        sim_watch_cleared(s);
     }
     return !s->failed;
 }

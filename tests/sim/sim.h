@@ -56,7 +56,8 @@ enum sim_faults {
     SIM_COMMIT_CRASHES = 16, /* around many commits */
     SIM_BAD_DISK = 32,       /* a sync fails: nothing more is written until a restart */
     SIM_LEAVING = 64,        /* workers go in good order, and come back */
-    SIM_AIMED_CRASH = 128,   /* one crash, around one commit: the seed says which */
+    SIM_STOPS = 128,         /* a master is stopped in good order, and goes on later */
+    SIM_AIMED_CRASH = 256,   /* one crash, around one commit: the seed says which */
 };
 
 /* One row of scenario.c's table. Counts of roles; the rest of the workers are honest. */
@@ -220,6 +221,8 @@ struct sim {
     uint64_t calm_us; /* faults stop then */
     bool calm;
     uint64_t deadline_us;
+    uint64_t second; /* that is counted, for busy loops */
+    uint64_t second_events;
     struct heap queue;
     struct sim_node nodes[SIM_NODES_MAX];
     uint32_t node_count;
@@ -299,5 +302,6 @@ void sim_watch_worker(struct sim *s, const struct sim_node *n);
 void sim_watch_started(struct sim *s, struct sim_master *m);
 void sim_watch_late(struct sim *s); /* the run takes too long: says what waits */
 void sim_watch_end(struct sim *s);
+void sim_watch_cleared(struct sim *s); /* some time after the end */
 
 #endif

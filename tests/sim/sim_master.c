@@ -186,6 +186,10 @@ static void carry_out(struct sim *s, struct sim_master *m, const struct master_a
         break;
     case MASTER_TELL_ENDED:
         sim_trace(s, "master %u ended, state %d", m->job, (int)x->state);
+        if (x->state == JOB_STOPPED) { /* until this machine starts again */
+            (void)sim_after_on(s, sim_between(&s->faults, 1, 5 * SIM_S), SIM_GONE, n);
+            break;
+        }
         m->ended = true;
         m->state = x->state;
         break;

@@ -40,18 +40,18 @@
         w[(t) % 16] = x;                                                                           \
     }
 
-/* Round t of a block whose first varying word is `start`; behind `last` nothing is needed. */
+/* Round t of a block whose first varying word is `start`; rounds from `end` on are not needed. */
 #define ROUND(a, b_, c, d, e, f, g, h, t)                                                          \
     if ((t) == start) {                                                                            \
-        d = w[(t) % 16] + SPREAD(b->start_e);                                                      \
-        h = w[(t) % 16] + SPREAD(b->start_a);                                                      \
+        (d) = w[(t) % 16] + SPREAD(b->start_e);                                                    \
+        (h) = w[(t) % 16] + SPREAD(b->start_a);                                                    \
     } else if ((t) > start && (t) < end) {                                                         \
         EXPAND(t)                                                                                  \
-        V x = (t) <= start + 3 ? SPREAD(b->round[t]) : h + SPREAD(b->round[t]);                    \
+        V x = (t) <= start + 3 ? SPREAD(b->round[t]) : (h) + SPREAD(b->round[t]);                  \
         x = HAS(varies, t) ? x + w[(t) % 16] : x;                                                  \
         x = x + CHOOSE(e, f, g) + SUM1(e);                                                         \
-        d = d + x;                                                                                 \
-        h = x + MAJORITY(a, b_, c) + SUM0(a);                                                      \
+        (d) = (d) + x;                                                                             \
+        (h) = x + MAJORITY(a, b_, c) + SUM0(a);                                                    \
     }
 
 #define ROUNDS8(t)                                                                                 \
@@ -69,6 +69,7 @@
  * bit of mask), mask and end are constants at each call; with end 61 only h is right, which is what
  * three more rounds would have left there.
  */
+/* NOLINTNEXTLINE(readability-function-size): straight-line code is the point */
 static inline __attribute__((always_inline)) void rounds(const struct nonce_block *b, V w[16],
                                                          V s[SHA256_WORDS], const int start,
                                                          const uint32_t mask, const int end)

@@ -1,4 +1,5 @@
-#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -24,6 +25,7 @@ enum {
     LEAVE_MS = 300,      /* for the last frames to leave */
     LEAVE_MAX_MS = 3000, /* SIGTERM ends within 5 s */
     POOL_THREADS_MIN = 4,
+    HELD_PATH_BYTES = 32,
 };
 
 /* What the trackers were last told of a job. */
@@ -54,6 +56,8 @@ struct peer {
     struct stated *stated;
     uint16_t idle_told;
     bool tier_told;
+    char launcher[HELD_PATH_BYTES];
+    char program_dir[HELD_PATH_BYTES];
     bool open; /* for business: everything above is there */
     bool leaving;
     uint64_t leaving_since_ms;
@@ -268,6 +272,14 @@ static void tell_waiting(struct peer *p)
             *remedy = '\0';
             (void)snprintf(w.remedy, sizeof w.remedy, "%s", remedy + 2);
         }
+        char *since = strstr(why, " for "); /* who shows it says since when */
+        if (since != NULL) {
+            w.for_ms = strtoull(since + 5, NULL, 10) * 1000;
+            *since = '\0';
+            if (since > why && since[-1] == ',') {
+                since[-1] = '\0';
+            }
+        }
         (void)snprintf(w.cause, sizeof w.cause, "%s",
                        why[0] != '\0' ? why : "workers have been asked for");
     }
@@ -463,7 +475,7 @@ static enum pn_status open_sandbox(struct peer *p)
         return pn_fail(&p->err, PN_E_SYSTEM, "%s: cannot be made", scratch);
     }
     const struct sandbox_options options = {
-        .launcher_path = p->config->launcher,
+        .launcher_path = p->launcher,
         .tier_most = SANDBOX_FULL,
         .slot_count = p->config->slot_count > 0 ? p->config->slot_count : 1,
         .normal_priority = p->config->embedded,
@@ -489,7 +501,7 @@ static enum pn_status open_labour(struct peer *p)
                    .tier_reason = "",
                    .has_program = has_program},
         .slots = (uint16_t)c->slot_count,
-        .program_dir = c->program_dir,
+        .program_dir = p->program_dir,
         .on_change = on_labour_change,
         .arg = p,
     };
@@ -663,18 +675,42 @@ static void prepare_process(const struct peer_config *config)
     }
 }
 
+/*
+ * Opens what this process must reach later under a name that lasts: the user it becomes may not be
+ * able to look into the folder where Preon was built.
+ */
+static enum pn_status hold(const char *path, int flags, char held[HELD_PATH_BYTES],
+                           struct pn_err *err)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) {
+        return pn_fail(err, PN_E_SYSTEM, "%s: %s", path, strerror(errno));
+    }
+    (void)snprintf(held, HELD_PATH_BYTES, "/proc/self/fd/%d", fd);
+    return PN_OK;
+}
+
 enum pn_status peer_run(const struct peer_config *config, struct pn_err *err)
 {
-    enum pn_status status = user_settle(config->data_dir, config->user, err);
+    struct peer *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    enum pn_status status = hold(config->launcher, O_RDONLY, p->launcher, err);
+    if (status == PN_OK) {
+        status = hold(config->program_dir, O_RDONLY | O_DIRECTORY, p->program_dir, err);
+    }
+    if (status == PN_OK) {
+        status = user_settle(config->data_dir, config->user, err);
+    }
+    if (status == PN_OK && uv_loop_init(&p->loop) != 0) {
+        status = pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
     if (status != PN_OK) {
+        free(p);
         return status;
     }
     prepare_process(config);
-    struct peer *p = calloc(1, sizeof *p);
-    if (p == NULL || uv_loop_init(&p->loop) != 0) {
-        free(p);
-        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
-    }
     p->config = config;
     p->started_ms = clock_now_ms();
     static const int numbers[2] = {SIGTERM, SIGINT};

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,13 @@ static enum pn_status xdg(const char *variable, const char *below_home, const ch
 
 enum pn_status paths_data(char out[PATH_BYTES_MAX], struct pn_err *err)
 {
+    /* A peer that root starts becomes another user, who cannot look into root's own home. */
+    const struct passwd *user = geteuid() == 0 ? getpwuid(0) : NULL;
+    const char *home = getenv("HOME");
+    if (user != NULL && getenv("XDG_DATA_HOME") == NULL &&
+        (home == NULL || strcmp(home, user->pw_dir) == 0)) {
+        return join(out, err, "/var/lib/preon");
+    }
     return xdg("XDG_DATA_HOME", ".local/share", "", out, err);
 }
 

@@ -8,7 +8,10 @@
 
 enum { PATH_BYTES_MAX = 4096 };
 
-/* $XDG_DATA_HOME/preon, else ~/.local/share/preon. PN_E_NOT_FOUND: no home folder is known. */
+/*
+ * $XDG_DATA_HOME/preon, else ~/.local/share/preon; for root in its own home /var/lib/preon, because
+ * a peer started by root becomes another user. PN_E_NOT_FOUND: no home folder is known.
+ */
 enum pn_status paths_data(char out[PATH_BYTES_MAX], struct pn_err *err);
 
 /* $XDG_CONFIG_HOME/preon/NAME, else ~/.config/preon/NAME. */

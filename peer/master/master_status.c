@@ -85,8 +85,10 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
         (void)snprintf(w->cause, sizeof w->cause, "open slices want voters that are not there");
         (void)snprintf(w->remedy, sizeof w->remedy, "start another `preon peer`");
     } else if (s->worker_count == 0 || s->slot_count == 0) {
+        uint64_t for_ms = w->for_ms;
         *w = d->of->waiting;
         w->waits = true;
+        w->for_ms = w->for_ms > 0 && w->for_ms < for_ms ? w->for_ms : for_ms;
     } else {
         w->waits = false;
     }

@@ -321,6 +321,17 @@ enum pn_status leads_cancel(struct leads *l, const struct digest *job, const cha
     if (d == NULL) {
         return PN_E_NOT_FOUND;
     }
+    if (d->in_ledger && d->state == JOB_STOPPED) {
+        struct record r = {.kind = RECORD_JOB_STATE,
+                           .job_state = {.state = JOB_CANCELLED, .at_wall_ms = clock_wall_ms()}};
+        (void)snprintf(r.job_state.reason, sizeof r.job_state.reason, "%s", reason);
+        enum pn_status status = ledger_commit(l->ledger, job, &d->run, d->seq + 1, &r, 1);
+        if (status == PN_OK) {
+            d->state = JOB_CANCELLED;
+            memcpy(d->reason, r.job_state.reason, sizeof d->reason);
+        }
+        return status;
+    }
     if (d->core == NULL || d->state != JOB_RUNNING) {
         return pn_fail(err, PN_E_BUSY, "the job does not run");
     }
@@ -453,9 +464,27 @@ void leads_demands(struct leads *l,
     }
 }
 
+/* By insertion: the list is in order already but for what was read from the store at the start. */
+static void sort_newest_first(struct leads *l)
+{
+    struct lead *sorted = NULL;
+    while (l->first != NULL) {
+        struct lead *d = l->first;
+        l->first = d->next;
+        struct lead **link = &sorted;
+        while (*link != NULL && (*link)->created_wall_ms >= d->created_wall_ms) {
+            link = &(*link)->next;
+        }
+        d->next = *link;
+        *link = d;
+    }
+    l->first = sorted;
+}
+
 void leads_each(struct leads *l, void (*each)(void *arg, const struct job_status *s), void *arg)
 {
     static struct job_status status; /* large; the loop's thread only */
+    sort_newest_first(l);
     for (const struct lead *d = l->first; d != NULL; d = d->next) {
         lead_status(d, clock_now_ms(), &status);
         each(arg, &status);

@@ -51,7 +51,7 @@ expect 1074435534 --difficulty 20 --bit-order lsb --start 1074430000 --end 10744
 expect 2083236893 --nbits 1d00ffff --start 2083230000 --count 10000 --header \
     0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c
 
-# At its start the program compares every kernel with the plain code; it says so when one is wrong.
+# At its start the program compares the kernel it chose with the plain code, and says when it is wrong.
 if [ -n "$($QEMU "$out/nonce" --difficulty 8 2>&1 >/dev/null)" ]; then
     echo "a kernel computes wrong hashes" >&2
     exit 1

@@ -3,15 +3,16 @@
 #include "jobs/nonce/nonce_layout.h"
 
 enum {
-    RATE_ROUNDS = 3,
-    RATE_VALUES = 1024,
-    RATE_NS = 300000,
+    KERNELS_MAX = 8,
+    RATE_ROUNDS = 3, /* the fastest counts: others may use the machine meanwhile */
+    RATE_VALUES = 256,
+    RATE_NS = 40000,
 };
 
 /* One run of the puzzle, from nonce on: kernel against plain code. */
 static bool check_run(const struct nonce_kernel *k, const struct nonce_puzzle *p, uint64_t nonce)
 {
-    enum { VALUES = 2 * NONCE_BATCH };
+    enum { VALUES = NONCE_BATCH };
     static const uint8_t text_digits[] = "0123456789";
     struct nonce_block second;
     struct nonce_layout layout;
@@ -89,23 +90,22 @@ double nonce_pick_rate(const struct nonce_kernel *k, nonce_clock *clock)
 
 const struct nonce_kernel *nonce_pick(nonce_clock *clock, const struct nonce_kernel **wrong)
 {
-    const struct nonce_kernel *best = &nonce_kernel_portable;
+    double rates[KERNELS_MAX] = {0};
     const struct nonce_kernel *k;
-    double best_rate = 0;
     *wrong = NULL;
-    for (size_t i = 0; (k = nonce_kernel_at(i)) != NULL; i++) {
-        if (k->words == NULL || !k->usable()) {
-            continue;
-        }
-        if (!nonce_pick_check(k)) {
-            *wrong = k;
-            continue;
-        }
-        double rate = nonce_pick_rate(k, clock);
-        if (rate > best_rate) {
-            best = k;
-            best_rate = rate;
-        }
+    for (size_t i = 0; (k = nonce_kernel_at(i)) != NULL && i < KERNELS_MAX; i++) {
+        rates[i] = k->words != NULL && k->usable() ? nonce_pick_rate(k, clock) : 0;
     }
-    return best;
+    for (;;) { /* only the one that will be used needs the check, which takes longer */
+        size_t best = 0;
+        for (size_t i = 1; i < KERNELS_MAX; i++) {
+            best = rates[i] > rates[best] ? i : best;
+        }
+        k = rates[best] > 0 ? nonce_kernel_at(best) : &nonce_kernel_portable;
+        if (rates[best] <= 0 || nonce_pick_check(k)) {
+            return k;
+        }
+        *wrong = k;
+        rates[best] = 0;
+    }
 }

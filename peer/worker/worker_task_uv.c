@@ -72,8 +72,13 @@ static enum pn_status take_stored(struct task *t, const struct collect_output *f
     for (uint32_t i = 0; i < count; i++) {
         adopt[i] = (struct store_adopt){.fd = found[i].fd, .index = i};
     }
-    enum pn_status status =
-        store_outbox_adopt(store, &set, adopt, count, t->errand->manifest.limits.output_bytes, err);
+    uint64_t most = t->errand->manifest.limits.output_bytes;
+    enum pn_status status = store_outbox_adopt(store, &set, adopt, count, most, err);
+    if (status == PN_E_EXISTS) { /* of before a restart of ours: the master wants it made again */
+        status = store_outbox_drop(store, &set, err);
+        status =
+            status == PN_OK ? store_outbox_adopt(store, &set, adopt, count, most, err) : status;
+    }
     if (status == PN_OK) {
         status = store_outbox_commit(store, &set, (struct pn_bytes){NULL, 0}, err);
     }

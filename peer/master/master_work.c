@@ -253,8 +253,8 @@ static enum pn_status on_report(struct master *m, struct worker_entry *w, const 
         return status;
     }
     struct attempt *a = plan_find(&m->plan, &w->plan, p.what.slice, p.what.attempt);
-    if (a == NULL || !master_is_ours(m, &p.what.job, &p.what.run)) {
-        return PN_OK; /* decided meanwhile, or of another time */
+    if (a == NULL || w->liar || !master_is_ours(m, &p.what.job, &p.what.run)) {
+        return PN_OK; /* decided meanwhile, of another time, or of no worth */
     }
     uint64_t remaining_ms = 0;
     if (p.done > 0 && a->started_ms > 0) {

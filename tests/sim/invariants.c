@@ -322,6 +322,8 @@ static void check_need(struct sim *s, const struct sim_master *m, const struct o
                 "slice %llu has an attempt past its lease", LLU(o->slice));
         REQUIRE(a->late || m->core->roster.by_index[a->by->index]->link != 0,
                 "slice %llu waits for a worker that is gone", LLU(o->slice));
+        REQUIRE(a->late || !m->core->roster.by_index[a->by->index]->liar,
+                "slice %llu waits for a liar", LLU(o->slice));
     }
     REQUIRE(live == o->live, "slice %llu: %u live attempts counted as %u", LLU(o->slice), live,
             o->live);

@@ -26,6 +26,7 @@ enum {
     LEAVE_MAX_MS = 3000, /* SIGTERM ends within 5 s */
     POOL_THREADS_MIN = 4,
     HELD_PATH_BYTES = 32,
+    HELD_FD_MIN = 64,
 };
 
 /* What the trackers were last told of a job. */
@@ -682,10 +683,13 @@ static void prepare_process(const struct peer_config *config)
 static enum pn_status hold(const char *path, int flags, char held[HELD_PATH_BYTES],
                            struct pn_err *err)
 {
-    int fd = open(path, flags | O_CLOEXEC);
+    int low = open(path, flags | O_CLOEXEC);
+    /* Out of the way of the low numbers that a child's own descriptors take. */
+    int fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, HELD_FD_MIN) : -1;
     if (fd < 0) {
         return pn_fail(err, PN_E_SYSTEM, "%s: %s", path, strerror(errno));
     }
+    (void)close(low);
     (void)snprintf(held, HELD_PATH_BYTES, "/proc/self/fd/%d", fd);
     return PN_OK;
 }

@@ -13,11 +13,11 @@
 #include "common/random_sys.h"
 #include "jobs/program.h"
 #include "peer/desk_uv.h"
+#include "peer/hiring_uv.h"
+#include "peer/mates_uv.h"
 #include "peer/peer.h"
 #include "peer/tracker_client_uv.h"
-#include "peer/tracker_wants.h"
 #include "peer/user_sys.h"
-#include "peer/worker/worker_uv.h"
 
 enum {
     REFRESH_MS = 50,     /* changes are told to trackers and followers together */
@@ -27,14 +27,6 @@ enum {
     POOL_THREADS_MIN = 4,
     HELD_PATH_BYTES = 32,
     HELD_FD_MIN = 64,
-};
-
-/* What the trackers were last told of a job. */
-struct stated {
-    struct digest job;
-    uint32_t slots;
-    bool seen; /* in the present round */
-    struct stated *next;
 };
 
 struct peer {
@@ -54,9 +46,8 @@ struct peer {
     struct desk *desk;
     struct control *control;
     struct trackers *trackers;
-    struct stated *stated;
-    uint16_t idle_told;
-    bool tier_told;
+    struct mates *mates;
+    struct hiring *hiring;
     char launcher[HELD_PATH_BYTES];
     char program_dir[HELD_PATH_BYTES];
     bool open; /* for business: everything above is there */
@@ -124,7 +115,9 @@ static void on_up(void *arg, struct port *port, const struct hello *hello, uint6
 {
     const struct peer *p = arg;
     (void)hello;
-    if (tag != 0) {
+    if ((tag & MATES_TAG_BIT) != 0) {
+        mates_up(p->mates, port, tag);
+    } else if (tag != 0) {
         labour_up(p->labour, port, tag);
     }
 }
@@ -136,6 +129,10 @@ static void on_down(void *arg, struct port *port, bool was_up, uint64_t tag, con
     log_write(LOG_DEBUG, "peer", "link %s %s: %s", addr_text(&port->remote, text),
               was_up ? "closed" : "failed", reason);
     transfer_port_closed(p->transfer, port);
+    if ((tag & MATES_TAG_BIT) != 0) {
+        mates_down(p->mates, tag);
+        return;
+    }
     labour_down(p->labour, port, was_up, tag);
     leads_port_down(p->leads, port);
 }
@@ -192,118 +189,28 @@ static bool on_hire(void *arg, const struct addr *master, const struct digest *j
     return labour_hire(p->labour, job, master, &err) == PN_OK;
 }
 
-/* Other workers of a job: sources of its blocks. They are dialled when part 3 needs them. */
+/* Other workers of a job: sources of its blocks. */
 static void on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count)
 {
-    (void)arg;
-    (void)job;
-    (void)peers;
-    (void)count;
+    const struct peer *p = arg;
+    mates_found(p->mates, job, peers, count, p->config->lan || trackers_on_lan(p->trackers));
 }
 
-static void abilities_text(const struct peer *p, char *text, size_t size)
+static void on_files(void *arg, const struct digest *job, bool wanted)
 {
-    size_t len =
-        (size_t)snprintf(text, size, "tier=%s", tier_name(sandbox_state(p->sandbox)->tier));
-    const struct job_program *program;
-    for (size_t i = 0; (program = job_program_at(i)) != NULL && len < size; i++) {
-        char name[JOB_PROGRAM_NAME_BYTES];
-        job_program_name(program, name);
-        len += (size_t)snprintf(text + len, size - len, " %s", name);
+    const struct peer *p = arg;
+    if (!p->leaving) {
+        mates_want(p->mates, job, wanted);
     }
-}
-
-static void state_demand(void *arg, const struct digest *job, const struct manifest *m,
-                         uint32_t slots)
-{
-    struct peer *p = arg;
-    struct stated *s = p->stated;
-    while (s != NULL && !digest_equal(&s->job, job)) {
-        s = s->next;
-    }
-    if (s == NULL) {
-        if (slots == 0 || (s = calloc(1, sizeof *s)) == NULL) {
-            return;
-        }
-        s->job = *job;
-        s->next = p->stated;
-        p->stated = s;
-        (void)trackers_serve(p->trackers, job, p->listening.port);
-    }
-    s->seen = true;
-    uint16_t wanted = slots > UINT16_MAX ? UINT16_MAX : (uint16_t)slots;
-    if (s->slots != wanted) {
-        char needs[64];
-        (void)snprintf(needs, sizeof needs, "%s",
-                       m->program_kind == PROGRAM_OWN ? m->args[0] : "tier=full");
-        s->slots = wanted;
-        (void)trackers_demand(p->trackers, job, p->listening.port, wanted, pn_bytes_str(needs));
-    }
-}
-
-/* Jobs that run no more: nothing of them is served or wanted. */
-static void unstate_ended(struct peer *p)
-{
-    struct stated **link = &p->stated;
-    while (*link != NULL) {
-        struct stated *s = *link;
-        if (s->seen) {
-            s->seen = false;
-            link = &s->next;
-            continue;
-        }
-        *link = s->next;
-        (void)trackers_serve(p->trackers, &s->job, 0);
-        free(s);
-    }
-}
-
-static void tell_waiting(struct peer *p)
-{
-    struct waiting w = {.waits = true};
-    if (trackers_count(p->trackers) == 0) {
-        (void)snprintf(w.cause, sizeof w.cause, "no worker, and no tracker is set");
-        (void)snprintf(w.remedy, sizeof w.remedy, "give --tracker HOST:PORT");
-    } else {
-        char why[TRACKER_CLIENT_WHY_BYTES];
-        const struct digest *job = p->stated != NULL ? &p->stated->job : NULL;
-        trackers_why(p->trackers, 0, job, why);
-        char *remedy = strstr(why, "; ");
-        if (remedy != NULL) {
-            *remedy = '\0';
-            (void)snprintf(w.remedy, sizeof w.remedy, "%s", remedy + 2);
-        }
-        char *since = strstr(why, " for "); /* who shows it says since when */
-        if (since != NULL) {
-            w.for_ms = strtoull(since + 5, NULL, 10) * 1000;
-            *since = '\0';
-            if (since > why && since[-1] == ',') {
-                since[-1] = '\0';
-            }
-        }
-        (void)snprintf(w.cause, sizeof w.cause, "%s",
-                       why[0] != '\0' ? why : "workers have been asked for");
-    }
-    leads_set_waiting(p->leads, &w);
 }
 
 static void on_refresh(uv_timer_t *timer)
 {
     struct peer *p = timer->data;
-    if (!p->open || p->leaving) {
-        return;
+    if (p->open && !p->leaving) {
+        hiring_refresh(p->hiring);
+        hiring_tell_waiting(p->hiring);
     }
-    leads_demands(p->leads, state_demand, p);
-    unstate_ended(p);
-    uint16_t idle = labour_idle_slots(p->labour);
-    if (p->leads != NULL && (idle != p->idle_told || !p->tier_told)) {
-        char abilities[TRACKER_WANTS_WORDS_BYTES];
-        abilities_text(p, abilities, sizeof abilities);
-        p->idle_told = idle;
-        p->tier_told = true;
-        (void)trackers_idle(p->trackers, idle, pn_bytes_str(abilities));
-    }
-    tell_waiting(p);
 }
 
 static void refresh_soon(struct peer *p)
@@ -322,7 +229,7 @@ static void on_poll(uv_timer_t *timer)
             uv_stop(&p->loop);
         }
     } else if (p->open) {
-        tell_waiting(p);
+        hiring_tell_waiting(p->hiring);
     }
 }
 
@@ -460,7 +367,7 @@ static void on_sandbox_state(void *arg, const struct sandbox_state *state)
     labour_sandbox_changed(p->labour);
     if (state->ready) {
         tell_hello(p);
-        p->tier_told = false;
+        hiring_tier_changed(p->hiring);
         if (!p->open) {
             open_for_business(p);
         }
@@ -503,6 +410,7 @@ static enum pn_status open_labour(struct peer *p)
                    .has_program = has_program},
         .slots = (uint16_t)c->slot_count,
         .program_dir = p->program_dir,
+        .on_files = on_files,
         .on_change = on_labour_change,
         .arg = p,
     };
@@ -571,7 +479,11 @@ static enum pn_status open_rooms(struct peer *p)
         status = open_sandbox(p);
     }
     if (status == PN_OK) {
-        status = open_labour(p);
+        const struct mates_config mates = {&p->loop, p->ports, p->transfer,
+                                           *link_context_peer_id(p->context)};
+        p->mates = mates_new(&mates);
+        status =
+            p->mates != NULL ? open_labour(p) : pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory");
     }
     if (status == PN_OK) {
         const struct desk_config desk = {&p->loop,    p->store,       p->leads,
@@ -581,6 +493,13 @@ static enum pn_status open_rooms(struct peer *p)
         status = p->desk == NULL ? pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory")
                                  : trackers_open(&p->loop, c->trackers, c->tracker_count, 0,
                                                  &callbacks, p, &p->trackers, &p->err);
+    }
+    if (status == PN_OK) {
+        const struct hiring_config hiring = {p->trackers, p->leads, p->labour, p->sandbox,
+                                             p->listening.port};
+        mates_set_trackers(p->mates, p->trackers, p->listening.port);
+        p->hiring = hiring_new(&hiring);
+        status = p->hiring != NULL ? PN_OK : pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory");
     }
     return status;
 }
@@ -631,6 +550,7 @@ static void close_rooms(struct peer *p)
         leads_free(p->leads, on_part_closed, p);
     }
     transfer_free(p->transfer);
+    mates_free(p->mates);
     if (p->desk != NULL) {
         desk_free(p->desk, on_part_closed, p);
     }
@@ -649,11 +569,7 @@ static void close_rooms(struct peer *p)
     store_close(p->store);
     link_context_free(p->context);
     key_pair_free(p->key);
-    while (p->stated != NULL) {
-        struct stated *s = p->stated;
-        p->stated = s->next;
-        free(s);
-    }
+    hiring_free(p->hiring);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

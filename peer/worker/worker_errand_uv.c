@@ -75,6 +75,9 @@ void errand_leave(struct errand *e)
         return;
     }
     e->gone = true;
+    if (e->shared) {
+        e->of->config.on_files(e->of->config.arg, &e->job, false);
+    }
     if (e->fetch != NULL) {
         transfer_cancel(e->fetch);
         e->fetch = NULL;
@@ -334,4 +337,8 @@ void errand_fetch(struct errand *e)
         return;
     }
     errand_pin(e);
+    if (e->manifest.file_count > 0 && !e->own) {
+        e->shared = true;
+        c->on_files(c->arg, &e->job, true);
+    }
 }

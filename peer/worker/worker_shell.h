@@ -19,6 +19,7 @@ struct errand {
     struct addr master;
     struct digest master_id;
     bool own;
+    bool shared;   /* its files were asked of others, and are offered to them */
     bool gone;     /* the core has left it */
     uint32_t pins; /* work on the pool, tasks, fetches under way */
     struct signature owner_signature;

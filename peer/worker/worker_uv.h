@@ -26,6 +26,8 @@ struct labour_config {
     struct wishes wishes;
     uint16_t slots;
     const char *program_dir; /* folder of the own job programs; borrowed */
+    /* The job's files are wanted (others may have them, and may have them of us), or no more. */
+    void (*on_files)(void *arg, const struct digest *job, bool wanted);
     /* More or fewer slots are idle, or an engagement has begun or ended. */
     void (*on_change)(void *arg);
     void *arg;

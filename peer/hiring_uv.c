@@ -1,0 +1,143 @@
+#include "peer/hiring_uv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jobs/program.h"
+#include "peer/tracker_wants.h"
+
+/* What the trackers were last told of a job. */
+struct stated {
+    struct digest job;
+    uint32_t slots;
+    bool seen; /* in the present round */
+    struct stated *next;
+};
+
+struct hiring {
+    struct hiring_config config;
+    struct stated *stated;
+    uint16_t idle_told;
+    bool abilities_told;
+};
+
+struct hiring *hiring_new(const struct hiring_config *config)
+{
+    struct hiring *h = calloc(1, sizeof *h);
+    if (h != NULL) {
+        h->config = *config;
+    }
+    return h;
+}
+
+void hiring_free(struct hiring *h)
+{
+    while (h != NULL && h->stated != NULL) {
+        struct stated *s = h->stated;
+        h->stated = s->next;
+        free(s);
+    }
+    free(h);
+}
+
+static void abilities_text(const struct hiring *h, char *text, size_t size)
+{
+    size_t len =
+        (size_t)snprintf(text, size, "tier=%s", tier_name(sandbox_state(h->config.sandbox)->tier));
+    const struct job_program *program;
+    for (size_t i = 0; (program = job_program_at(i)) != NULL && len < size; i++) {
+        char name[JOB_PROGRAM_NAME_BYTES];
+        job_program_name(program, name);
+        len += (size_t)snprintf(text + len, size - len, " %s", name);
+    }
+}
+
+static void state_demand(void *arg, const struct digest *job, const struct manifest *m,
+                         uint32_t slots)
+{
+    struct hiring *h = arg;
+    struct stated *s = h->stated;
+    while (s != NULL && !digest_equal(&s->job, job)) {
+        s = s->next;
+    }
+    if (s == NULL) {
+        if (slots == 0 || (s = calloc(1, sizeof *s)) == NULL) {
+            return;
+        }
+        s->job = *job;
+        s->next = h->stated;
+        h->stated = s;
+        (void)trackers_serve(h->config.trackers, job, h->config.port);
+    }
+    s->seen = true;
+    uint16_t wanted = slots > UINT16_MAX ? UINT16_MAX : (uint16_t)slots;
+    if (s->slots != wanted) {
+        char needs[64];
+        (void)snprintf(needs, sizeof needs, "%s",
+                       m->program_kind == PROGRAM_OWN ? m->args[0] : "tier=full");
+        s->slots = wanted;
+        (void)trackers_demand(h->config.trackers, job, h->config.port, wanted, pn_bytes_str(needs));
+    }
+}
+
+/* Jobs that run no more: nothing of them is served or wanted. */
+static void unstate_ended(struct hiring *h)
+{
+    struct stated **link = &h->stated;
+    while (*link != NULL) {
+        struct stated *s = *link;
+        if (s->seen) {
+            s->seen = false;
+            link = &s->next;
+            continue;
+        }
+        *link = s->next;
+        (void)trackers_serve(h->config.trackers, &s->job, 0);
+        free(s);
+    }
+}
+
+void hiring_tell_waiting(struct hiring *h)
+{
+    struct waiting w = {.waits = true};
+    if (trackers_count(h->config.trackers) == 0) {
+        (void)snprintf(w.cause, sizeof w.cause, "no worker, and no tracker is set");
+        (void)snprintf(w.remedy, sizeof w.remedy, "give --tracker HOST:PORT");
+    } else {
+        char why[TRACKER_CLIENT_WHY_BYTES];
+        const struct digest *job = h->stated != NULL ? &h->stated->job : NULL;
+        trackers_why(h->config.trackers, 0, job, why);
+        char *remedy = strstr(why, "; ");
+        if (remedy != NULL) {
+            *remedy = '\0';
+            (void)snprintf(w.remedy, sizeof w.remedy, "%s", remedy + 2);
+        }
+        char *since = strstr(why, " for "); /* who shows it says since when */
+        if (since != NULL) {
+            w.for_ms = strtoull(since + 5, NULL, 10) * 1000;
+            *since = '\0';
+            if (since > why && since[-1] == ',') {
+                since[-1] = '\0';
+            }
+        }
+        (void)snprintf(w.cause, sizeof w.cause, "%s",
+                       why[0] != '\0' ? why : "workers have been asked for");
+    }
+    leads_set_waiting(h->config.leads, &w);
+}
+
+void hiring_refresh(struct hiring *h)
+{
+    leads_demands(h->config.leads, state_demand, h);
+    unstate_ended(h);
+    uint16_t idle = labour_idle_slots(h->config.labour);
+    if (idle != h->idle_told || !h->abilities_told) {
+        char abilities[TRACKER_WANTS_WORDS_BYTES];
+        abilities_text(h, abilities, sizeof abilities);
+        h->idle_told = idle;
+        h->abilities_told = true;
+        (void)trackers_idle(h->config.trackers, idle, pn_bytes_str(abilities));
+    }
+}
+
+void hiring_tier_changed(struct hiring *h) { h->abilities_told = false; }

@@ -252,7 +252,9 @@ static void peer_status(void *arg, struct peer_status *out)
     const struct peer *p = arg;
     const struct sandbox_state *s = sandbox_state(p->sandbox);
     struct worker_stats stats;
+    struct transfer_counts counts;
     labour_stats(p->labour, &stats);
+    transfer_counts(p->transfer, &counts);
     *out = (struct peer_status){
         .id = *link_context_peer_id(p->context),
         .pid = (uint64_t)getpid(),
@@ -261,6 +263,8 @@ static void peer_status(void *arg, struct peer_status *out)
         .slot_count = p->config->slot_count,
         .slots_busy = stats.running_count,
         .link_count = ports_count(p->ports),
+        .bytes_sent = counts.bytes_sent,
+        .bytes_received = counts.bytes_received,
         .jobs_mastered = leads_running(p->leads),
         .jobs_worked_on = stats.engagement_count,
         .up_ms = clock_now_ms() - p->started_ms,

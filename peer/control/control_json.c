@@ -156,6 +156,8 @@ json_t *control_json_peer(const struct peer_status *s)
     put_number(&o, "slots", s->slot_count);
     put_number(&o, "slots_busy", s->slots_busy);
     put_number(&o, "links", s->link_count);
+    put_number(&o, "bytes_sent", s->bytes_sent);
+    put_number(&o, "bytes_received", s->bytes_received);
     put_number(&o, "jobs_mastered", s->jobs_mastered);
     put_number(&o, "jobs_worked_on", s->jobs_worked_on);
     put_text(&o, "tier", s->tier);

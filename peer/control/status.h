@@ -178,6 +178,8 @@ struct peer_status {
     uint32_t slot_count;
     uint32_t slots_busy;
     uint32_t link_count;
+    uint64_t bytes_sent;     /* of blocks, to other peers, since the start */
+    uint64_t bytes_received; /* the same, from them */
     uint32_t jobs_mastered; /* and not ended */
     uint32_t jobs_worked_on;
     char tier[16];                        /* of the sandbox: "full", "reduced", "none" */

@@ -145,6 +145,23 @@ class Swarm(Case):
         self.assertEqual(self.workers_that_ran(), [])
         self.net.preon("job", "cancel", job, check=0)
 
+    def test_workers_share_the_files(self):
+        self.world("--jobs", "any")
+        path = self.net.path("data.bin")
+        content = os.urandom(24 << 20) # incompressible: what is counted is what was sent
+        with open(path, "wb") as f:
+            f.write(content)
+        script = self.write("sum.sh", "sleep 0.5\nsha256sum data.bin | cut -c1-64 > out.txt\n")
+        out = self.net.path("results")
+        self.net.preon("job", "create", "exec", "--slices", "12", "--file", script, "--file", path,
+                       "--output", "out.txt", "-o", out, "--", "sh", "sum.sh", check=0)
+        wanted = hashlib.sha256(content).hexdigest() + "\n"
+        self.assertEqual(self.results(out, "out.txt"), {i: wanted for i in range(12)})
+        sent = {w: self.net.json("status", data=w)["bytes_sent"]
+                for w in ("master", "w0", "w1", "w2")}
+        self.assertLess(sent["master"], 2.5 * len(content), sent)
+        self.assertGreater(sent["w0"] + sent["w1"] + sent["w2"], 0.5 * len(content), sent)
+
     def test_the_liar_is_named_and_nothing_wrong_is_final(self):
         self.net.tracker()
         self.net.peer("master", 1)

@@ -305,6 +305,7 @@ static enum pn_status on_record(void *arg, const struct record *r)
     struct lead *d = load->lead;
     if (r->kind == RECORD_JOB_STATE) {
         d->state = r->job_state.state;
+        d->ended_wall_ms = r->job_state.at_wall_ms;
         (void)snprintf(d->reason, sizeof d->reason, "%s", r->job_state.reason);
         if (load->resumed) {
             return PN_OK;
@@ -349,6 +350,10 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     if (d->state != JOB_RUNNING && !resumed) {
         master_stats(d->core, &d->last_stats); /* over: only its numbers are wanted */
         d->last_stats.state = d->state;
+        d->ended_ms = d->started_ms;
+        if (d->ended_wall_ms > d->started_wall_ms) {
+            d->ended_ms += d->ended_wall_ms - d->started_wall_ms;
+        }
         master_free(d->core);
         d->core = NULL;
         return PN_OK;

@@ -263,6 +263,42 @@ static enum pn_status sign_vote(void *arg, const struct vote_claim *claim, struc
     return claim_vote_sign(l->config.key, claim, out);
 }
 
+struct leftovers {
+    struct file_set *sets;
+    size_t count, cap;
+};
+
+static void on_leftover(void *arg, const struct file_set *attempt)
+{
+    struct leftovers *l = arg;
+    if (l->count == l->cap) {
+        size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+        struct file_set *sets = realloc(l->sets, cap * sizeof *sets);
+        if (sets == NULL) {
+            return; /* the next start finds it */
+        }
+        l->sets = sets;
+        l->cap = cap;
+    }
+    l->sets[l->count++] = *attempt;
+}
+
+/* Outputs of before a restart: the core has forgotten their attempts, and masters have others. */
+static void tidy_outbox(struct store *store)
+{
+    struct leftovers l = {0};
+    struct pn_err err;
+    if (store_outbox_list(store, on_leftover, &l, &err) != PN_OK) {
+        log_write(LOG_WARN, "worker", "outbox: %s", err.text);
+    }
+    for (size_t i = 0; i < l.count; i++) {
+        if (store_outbox_drop(store, &l.sets[i], &err) != PN_OK) {
+            log_write(LOG_WARN, "worker", "outbox: %s", err.text);
+        }
+    }
+    free(l.sets);
+}
+
 enum pn_status labour_new(const struct labour_config *config, struct labour **out,
                           struct pn_err *err)
 {
@@ -294,6 +330,7 @@ enum pn_status labour_new(const struct labour_config *config, struct labour **ou
         l->tasks[i].of = l;
         l->tasks[i].place = i;
     }
+    tidy_outbox(config->store);
     (void)uv_timer_init(config->loop, &l->timer);
     l->timer.data = l;
     *out = l;

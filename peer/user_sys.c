@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -53,13 +54,30 @@ static enum pn_status choose(const char *user, const struct stat *st, uid_t *uid
     return PN_OK;
 }
 
+/*
+ * Root of a user namespace who is an ordinary user outside (user_namespaces(7),
+ * /proc/self/uid_map): such a root has nothing to give up, and often nobody to become.
+ */
+static bool is_root_inside_only(void)
+{
+    FILE *f = fopen("/proc/self/uid_map", "re");
+    unsigned long inside = 1;
+    unsigned long outside = 0;
+    bool found =
+        f != NULL && fscanf(f, "%lu %lu", &inside, &outside) == 2 && inside == 0 && outside != 0;
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return found;
+}
+
 enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err *err)
 {
     struct stat st;
     uid_t uid = NOBODY;
     gid_t gid = NOBODY;
     enum pn_status status = make_folders(data_dir, err);
-    if (status != PN_OK || geteuid() != 0) {
+    if (status != PN_OK || geteuid() != 0 || is_root_inside_only()) {
         return status;
     }
     if (stat(data_dir, &st) != 0 || !S_ISDIR(st.st_mode)) {

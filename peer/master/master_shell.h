@@ -46,6 +46,7 @@ struct lead {
     bool stepping;
     enum job_state state; /* of the last run; JOB_RUNNING with core NULL: not started */
     char reason[RECORD_REASON_BYTES_MAX];
+    char given_up[WORK_TEXT_BYTES_MAX]; /* what the last worker said that could not run a slice */
     uint32_t slots_max;
     uint64_t created_wall_ms;
     uint64_t started_wall_ms;

@@ -82,7 +82,10 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
     w->waits = true;
     w->for_ms = now_ms - d->started_ms;
     if (s->short_of_voters) {
-        (void)snprintf(w->cause, sizeof w->cause, "open slices want voters that are not there");
+        (void)snprintf(w->cause, sizeof w->cause, "%s%s",
+                       d->given_up[0] != '\0' ? "nobody here can run its slices: "
+                                              : "open slices want voters that are not there",
+                       d->given_up);
         (void)snprintf(w->remedy, sizeof w->remedy, "start another `preon peer`");
     } else if (s->worker_count == 0 || s->slot_count == 0) {
         uint64_t for_ms = w->for_ms;

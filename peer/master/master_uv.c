@@ -420,6 +420,11 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
     if (d == NULL || d->core == NULL) {
         return f->request != 0 ? refuse(p, f, "no such job is led here") : PN_OK;
     }
+    struct work_give_up g;
+    if (f->type == FRAME_GIVE_UP && work_parse_give_up(f->body, &g, NULL) == PN_OK &&
+        g.reason != WORK_LEAVING) {
+        memcpy(d->given_up, g.text, sizeof d->given_up); /* for people who ask why it waits */
+    }
     struct master_event ev = {.kind = MASTER_FRAME,
                               .link = p->id,
                               .peer = p->peer,

@@ -567,14 +567,15 @@ enum pn_status link_dial(struct link_context *c, uv_loop_t *loop, const struct a
 
 static void on_refused(uv_handle_t *h) { free(h); }
 
-/* Takes the connection off the listener, which would wait for ever for somebody to do so. */
-static void refuse(struct link_context *c, uv_stream_t *listener)
+void link_refuse(struct link_context *c, uv_stream_t *listener)
 {
-    uv_tcp_t *tcp = c->reserve;
+    uv_tcp_t *tcp = c->reserve != NULL ? c->reserve : calloc(1, sizeof *tcp);
+    c->reserve = NULL;
     if (tcp != NULL && uv_tcp_init(listener->loop, tcp) == 0) {
-        c->reserve = NULL;
         (void)uv_accept(listener, (uv_stream_t *)tcp);
         uv_close((uv_handle_t *)tcp, on_refused);
+    } else {
+        free(tcp);
     }
 }
 
@@ -592,7 +593,7 @@ enum pn_status link_accept(struct link_context *c, uv_stream_t *listener, uint64
                                                    .family = AF_UNSPEC},
                               &reason);
     if (l == NULL) {
-        refuse(c, listener);
+        link_refuse(c, listener);
         return pn_fail(err, reason.status, "%s", reason.text);
     }
     if (c->reserve == NULL) {

@@ -74,6 +74,12 @@ enum pn_status link_accept(struct link_context *c, uv_stream_t *listener, uint64
                            struct pn_err *err);
 
 /*
+ * Takes a connection off the listener and closes it: else libuv would not listen any more, for ever
+ * waiting for somebody to accept this one.
+ */
+void link_refuse(struct link_context *c, uv_stream_t *listener);
+
+/*
  * Queues a frame; copied. Any time from on_up on.
  * PN_E_FULL: the data lane is at its bound: wait for on_drain. PN_E_NO_MEMORY. PN_E_CLOSED: the
  * link is not up, or not any more. Where a control frame cannot be queued the link closes: the

@@ -175,9 +175,13 @@ enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct d
 static void on_connection(uv_stream_t *listener, int uv_status)
 {
     struct ports *p = listener->data;
-    struct wire *w = uv_status == 0 && !p->closing ? wire_new(p) : NULL;
+    if (uv_status != 0) {
+        return; /* nothing is there to be taken; the next connection brings us here again */
+    }
+    struct wire *w = p->closing ? NULL : wire_new(p);
     if (w == NULL) {
-        return; /* libuv keeps the connection; the next one brings us here again */
+        link_refuse(p->context, listener);
+        return;
     }
     struct pn_err err;
     if (link_accept(p->context, listener, 0, &LINK_CALLBACKS, w, &w->link, &err) != PN_OK) {

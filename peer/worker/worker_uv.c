@@ -428,6 +428,12 @@ void labour_log_run(struct labour *l, const char *format, ...)
 void labour_engage(struct labour *l, struct port *p, const struct digest *job)
 {
     struct errand *e = errand_find(l, job);
+    /* Its papers were judged for one master: another, or a second link, changes nothing of it. */
+    if (e != NULL && !p->own &&
+        (worker_linked(l->core, job) || !digest_equal(&e->master_id, &p->peer))) {
+        port_close(p, "works for this job already");
+        return;
+    }
     if (e == NULL) {
         e = errand_new(l, job);
     }
@@ -464,8 +470,9 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
         (worker_idle_slots(l->core) == 0 && !worker_engaged(l->core, job))) {
         return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
     }
-    /* A master that was lost and is back, perhaps elsewhere: the tracker knows where. */
-    return dial(l, job, master, NULL, err) != NULL ? PN_OK : PN_E_BUSY;
+    /* A master that was lost and is back, perhaps elsewhere: the tracker knows where, not who. */
+    const struct errand *e = errand_find(l, job);
+    return dial(l, job, master, e != NULL ? &e->master_id : NULL, err) != NULL ? PN_OK : PN_E_BUSY;
 }
 
 static struct dialled *take_dial(struct labour *l, uint64_t tag)

@@ -247,6 +247,10 @@ static void try_start(struct task *t)
 {
     const struct errand *e = t->errand;
     const struct manifest *m = &e->manifest;
+    if (t->slice >= m->slice_count) {
+        fail(t, "the job has no such slice"); /* nor has its program ever seen such a number */
+        return;
+    }
     const struct sandbox_order order = {
         .job = e->job,
         .slice = (uint32_t)t->slice,

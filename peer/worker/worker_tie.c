@@ -256,6 +256,11 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
         return pn_fail(err, PN_E_TOO_BIG, "assign: %u slices wait here already",
                        t->count[HOLDING_QUEUED]);
     }
+    if (t->count[HOLDING_VOTED] + t->count[HOLDING_KEPT] >=
+        WORKER_KEPT_MAX + w->place_count * WORKER_QUEUED_PER_PLACE) {
+        return pn_fail(err, PN_E_TOO_BIG, "assign: %u votes wait for an answer, %u for a release",
+                       t->count[HOLDING_VOTED], t->count[HOLDING_KEPT]);
+    }
     struct holding *h = holding_find(t, a->slice, a->attempt);
     if (h != NULL) { /* the master could not have its outputs, and asks for them once more */
         h->to_send = h->state >= HOLDING_VOTED;

@@ -33,6 +33,20 @@ struct errand *errand_find(const struct labour *l, const struct digest *job)
     return e;
 }
 
+static void close_files(struct errand *e)
+{
+    for (uint32_t i = 0; i < e->file_count; i++) {
+        (void)close(e->files[i].fd);
+    }
+    free(e->files);
+    e->files = NULL;
+    e->file_count = 0;
+    if (e->program_fd >= 0) {
+        (void)close(e->program_fd);
+    }
+    e->program_fd = -1;
+}
+
 static void free_if_done(struct errand *e)
 {
     if (!e->gone || e->pins > 0) {
@@ -43,13 +57,7 @@ static void free_if_done(struct errand *e)
         link = &(*link)->next;
     }
     *link = e->next;
-    for (uint32_t i = 0; i < e->file_count; i++) {
-        (void)close(e->files[i].fd);
-    }
-    free(e->files);
-    if (e->program_fd >= 0) {
-        (void)close(e->program_fd);
-    }
+    close_files(e);
     buffer_fini(&e->text);
     manifest_fini(&e->manifest);
     free(e);
@@ -285,6 +293,7 @@ static void after_open_files(uv_work_t *req, int uv_status)
     struct open_work *w = req->data;
     struct errand *e = w->errand;
     (void)uv_status;
+    close_files(e); /* of an attempt that got only some of them open */
     e->files = w->files;
     e->file_count = w->file_count;
     e->program_fd = w->program_fd;

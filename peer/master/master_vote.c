@@ -39,6 +39,10 @@ static enum pn_status check_outputs(const struct master *m, const struct work_vo
     if (v->output_count > 0 && !(v->class == OUTCOME_EXITED && v->code == 0)) {
         return pn_fail(err, PN_E_MALFORMED, "vote: outputs of a slice that failed");
     }
+    if (v->class == OUTCOME_EXITED && v->code == 0 && v->output_count < m->config.output_count) {
+        return pn_fail(err, PN_E_MALFORMED, "vote: %u outputs of %u", v->output_count,
+                       m->config.output_count);
+    }
     for (uint8_t i = 0; i < v->output_count; i++) {
         const struct work_output *o = &v->outputs[i];
         if (o->index >= m->config.output_count) {

@@ -26,6 +26,12 @@ void hiring_free(struct hiring *h); /* NULL is fine */
 /* Brings the trackers in step with what is now; cheap when nothing has changed. */
 void hiring_refresh(struct hiring *h);
 
+/*
+ * An offer of a tracker was taken. It waits to hear what is left before it offers anything else,
+ * for ten seconds; a job may be over so soon that all is left again.
+ */
+void hiring_taken(struct hiring *h);
+
 /* The sandbox's tier may be another: abilities are told again. */
 void hiring_tier_changed(struct hiring *h);
 

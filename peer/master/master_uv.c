@@ -463,8 +463,8 @@ void leads_demands(struct leads *l,
                    void *arg)
 {
     for (struct lead *d = l->first; d != NULL; d = d->next) {
-        if (d->core != NULL) {
-            each(arg, &d->job, &d->manifest, d->state == JOB_RUNNING ? master_demand(d->core) : 0);
+        if (d->core != NULL && d->state == JOB_RUNNING) {
+            each(arg, &d->job, &d->manifest, master_demand(d->core));
         }
     }
 }

@@ -80,7 +80,7 @@ void leads_port_down(struct leads *l, struct port *p);
 bool leads_knows_job(const struct leads *l, const struct digest *job);
 bool leads_output_final(const struct leads *l, const struct file_set *set);
 
-/* For the tracker: called for every run with its demand in slots. */
+/* For the tracker: called for every run that goes on, with its demand in slots. */
 void leads_demands(struct leads *l,
                    void (*each)(void *arg, const struct digest *job, const struct manifest *m,
                                 uint32_t slots),

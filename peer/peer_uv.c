@@ -20,7 +20,8 @@
 #include "peer/user_sys.h"
 
 enum {
-    REFRESH_MS = 50,     /* changes are told to trackers and followers together */
+    REFRESH_MS = 10,     /* changes are told to trackers together, at most so often … */
+    REFRESH_SOON_MS = 1, /* … and at once after a pause */
     POLL_MS = 1000,      /* reasons for waiting grow old */
     LEAVE_MS = 300,      /* for the last frames to leave */
     LEAVE_MAX_MS = 3000, /* SIGTERM ends within 5 s */
@@ -56,6 +57,7 @@ struct peer {
     uint64_t started_ms;
     uv_signal_t signals[2];
     uv_timer_t refresh;
+    uint64_t refreshed_ms;
     uv_timer_t poll;
     enum pn_status status;
     struct pn_err err;
@@ -176,7 +178,7 @@ static enum pn_status on_frame(void *arg, struct port *port, const struct frame 
 
 static bool on_hire(void *arg, const struct addr *master, const struct digest *job)
 {
-    const struct peer *p = arg;
+    struct peer *p = arg;
     char text[ADDR_TEXT_BYTES];
     struct pn_err err;
     if (p->leaving || leads_knows_job(p->leads, job)) {
@@ -186,7 +188,12 @@ static bool on_hire(void *arg, const struct addr *master, const struct digest *j
         log_write(LOG_WARN, "peer", "hired to %s: not an address to dial", addr_text(master, text));
         return false;
     }
-    return labour_hire(p->labour, job, master, &err) == PN_OK;
+    if (labour_hire(p->labour, job, master, &err) != PN_OK) {
+        return false;
+    }
+    hiring_taken(p->hiring);
+    refresh_soon(p);
+    return true;
 }
 
 /* Other workers of a job: sources of its blocks. */
@@ -207,6 +214,7 @@ static void on_files(void *arg, const struct digest *job, bool wanted)
 static void on_refresh(uv_timer_t *timer)
 {
     struct peer *p = timer->data;
+    p->refreshed_ms = clock_now_ms();
     if (p->open && !p->leaving) {
         hiring_refresh(p->hiring);
         hiring_tell_waiting(p->hiring);
@@ -216,7 +224,9 @@ static void on_refresh(uv_timer_t *timer)
 static void refresh_soon(struct peer *p)
 {
     if (!uv_is_active((uv_handle_t *)&p->refresh) && !p->leaving && p->open) {
-        (void)uv_timer_start(&p->refresh, on_refresh, REFRESH_MS, 0);
+        uint64_t since_ms = clock_now_ms() - p->refreshed_ms;
+        uint64_t wait_ms = since_ms < REFRESH_MS ? REFRESH_MS - since_ms : REFRESH_SOON_MS;
+        (void)uv_timer_start(&p->refresh, on_refresh, wait_ms, 0);
     }
 }
 

@@ -219,8 +219,9 @@ static void on_end(void *arg, const struct sandbox_result *r)
     struct task *t = arg;
     char job[DIGEST_SHORT_BYTES];
     digest_short(&t->errand->job, job);
-    labour_log_run(t->of, "end   %s %llu %016llx %s %u ms", job, (unsigned long long)t->slice,
-                   (unsigned long long)t->attempt, r->text, r->wall_ms);
+    labour_log_run(t->of, "end   %s %llu %016llx %s %u ms setup %u us", job,
+                   (unsigned long long)t->slice, (unsigned long long)t->attempt, r->text,
+                   r->wall_ms, r->setup_us);
     t->state = TASK_COLLECTING;
     t->outcome = r->outcome;
     t->folder_fd = r->folder_fd;

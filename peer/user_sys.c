@@ -1,6 +1,8 @@
 #include "peer/user_sys.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
@@ -71,6 +73,47 @@ static bool is_root_inside_only(void)
     return found;
 }
 
+/* Whether there is nothing in the folder: then it may be given away. */
+static bool is_empty(int fd)
+{
+    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
+    if (dir == NULL) {
+        if (own >= 0) {
+            (void)close(own);
+        }
+        return false;
+    }
+    const struct dirent *entry;
+    do {
+        entry = readdir(dir);
+    } while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    (void)closedir(dir);
+    return entry == NULL;
+}
+
+/*
+ * Root's folder becomes the user's, but only while it is empty: what was mistyped (--data /etc), or
+ * is led elsewhere by a link, stays whose it is.
+ */
+static enum pn_status give(const char *data_dir, int fd, const struct stat *st, uid_t uid,
+                           gid_t gid, struct pn_err *err)
+{
+    if (st->st_uid == uid) {
+        return PN_OK;
+    }
+    if (!is_empty(fd)) {
+        return pn_fail(err, PN_E_DENIED,
+                       "data folder %s: belongs to user %u and is not empty: choose another with "
+                       "--data, or give it to user %u",
+                       data_dir, (unsigned)st->st_uid, (unsigned)uid);
+    }
+    if (fchown(fd, uid, gid) != 0) {
+        return pn_fail(err, PN_E_SYSTEM, "data folder %s: %s", data_dir, strerror(errno));
+    }
+    return PN_OK;
+}
+
 enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err *err)
 {
     struct stat st;
@@ -80,15 +123,21 @@ enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err
     if (status != PN_OK || geteuid() != 0 || is_root_inside_only()) {
         return status;
     }
-    if (stat(data_dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return pn_fail(err, PN_E_SYSTEM, "data folder %s: not a folder", data_dir);
+    int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        status = pn_fail(err, PN_E_SYSTEM, "data folder %s: %s", data_dir,
+                         errno == ENOTDIR ? "not a folder" : strerror(errno));
+    } else {
+        status = choose(user, &st, &uid, &gid, err);
     }
-    status = choose(user, &st, &uid, &gid, err);
+    if (status == PN_OK) {
+        status = give(data_dir, fd, &st, uid, gid, err);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
     if (status != PN_OK) {
         return status;
-    }
-    if (st.st_uid != uid && chown(data_dir, uid, gid) != 0) {
-        return pn_fail(err, PN_E_SYSTEM, "data folder %s: %s", data_dir, strerror(errno));
     }
     if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
         return pn_fail(err, PN_E_SYSTEM, "becoming user %u: %s", (unsigned)uid, strerror(errno));

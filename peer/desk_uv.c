@@ -524,7 +524,7 @@ static struct read_work *read_new(struct desk *d, enum read_kind kind, const str
     w->kind = kind;
     w->job = *job;
     w->run = run;
-    buffer_init(&w->bytes, 2 * MANIFEST_BYTES_MAX);
+    buffer_init(&w->bytes, (size_t)2 * MANIFEST_BYTES_MAX);
     d->pins++;
     return w;
 }

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -63,10 +64,13 @@ static enum pn_status choose(const char *user, const struct stat *st, uid_t *uid
 static bool is_root_inside_only(void)
 {
     FILE *f = fopen("/proc/self/uid_map", "re");
-    unsigned long inside = 1;
-    unsigned long outside = 0;
-    bool found =
-        f != NULL && fscanf(f, "%lu %lu", &inside, &outside) == 2 && inside == 0 && outside != 0;
+    char line[64];
+    bool found = false;
+    if (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        char *end;
+        unsigned long inside = strtoul(line, &end, 10);
+        found = end != line && inside == 0 && strtoul(end, NULL, 10) != 0;
+    }
     if (f != NULL) {
         (void)fclose(f);
     }

@@ -59,8 +59,8 @@ static enum pn_status read_key(int dir, const char *folder, const char *name, st
     char text[PEM_BYTES_MAX];
     struct stat st;
     enum pn_status status = PN_OK;
-    ssize_t len = 0;
-    if (fstat(fd, &st) != 0) {
+    ssize_t len = read(fd, text, sizeof text);
+    if (len < 0 || fstat(fd, &st) != 0) {
         status = system_error(err, folder, name);
     } else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
         status = pn_fail(err, PN_E_DENIED,
@@ -68,8 +68,6 @@ static enum pn_status read_key(int dir, const char *folder, const char *name, st
                          "else can read (chmod 600)",
                          folder, name, (unsigned)(st.st_mode & 07777), (unsigned)st.st_uid,
                          (unsigned)geteuid());
-    } else if ((len = read(fd, text, sizeof text)) < 0) {
-        status = system_error(err, folder, name);
     } else {
         status = parse_pem(folder, name, text, (size_t)len, out, err);
     }
@@ -108,9 +106,7 @@ static enum pn_status write_key(int dir, const char *folder, const char *name, s
     }
     int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     enum pn_status status = PN_OK;
-    if (fd < 0) {
-        status = system_error(err, folder, beside);
-    } else if (write(fd, text, len) != (ssize_t)len || fsync(fd) != 0) {
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len || fsync(fd) != 0) {
         status = system_error(err, folder, beside);
     }
     explicit_bzero(text, sizeof text);

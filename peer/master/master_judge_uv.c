@@ -235,7 +235,7 @@ static void start_judge(struct lead *d, uint64_t slice, uint64_t attempt, bool d
     w->attempt = attempt;
     w->describe_only = describe_only;
     buffer_init(&w->output, (size_t)d->program->output_bytes_max);
-    buffer_init(&w->description, 16 * 1024);
+    buffer_init(&w->description, (size_t)16 * 1024);
     const struct benched *b = benched_find(d, slice, attempt);
     if (b != NULL) {
         w->wall_ms = b->wall_ms;

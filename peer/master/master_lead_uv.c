@@ -367,8 +367,10 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
         d->timer_open = true;
         lead_pin(d);
     }
+    const struct leads_config *c = &d->of->config;
+    const struct digest job = d->job;
     struct master_event ev = {.kind = MASTER_START};
     (void)lead_event(d, &ev, NULL);
-    d->of->config.on_begin(d->of->config.arg, &d->job);
+    c->on_begin(c->arg, &job);
     return PN_OK;
 }

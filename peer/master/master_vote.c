@@ -186,11 +186,17 @@ static void on_vote_again(struct master *m, struct worker_entry *w, uint32_t req
     master_decide(m, s);
 }
 
-static struct ballot *ballot_of(const struct open_slice *s, const struct worker_entry *w)
+static struct ballot *earlier_ballot(const struct open_slice *s, const struct worker_entry *w,
+                                     uint64_t attempt)
 {
-    for (uint8_t i = 0; s != NULL && i < s->tally.count; i++) {
-        if (s->tally.ballots[i].worker == w->plan.index) {
-            return &s->tally.ballots[i];
+    for (uint8_t i = 0; i < s->tally.count; i++) {
+        struct ballot *b = &s->tally.ballots[i];
+        bool same_voter = b->worker == w->plan.index;
+#ifdef PREON_DEFECT_IDENTITY_TWICE
+        same_voter = same_voter && b->attempt == attempt;
+#endif
+        if (same_voter || b->attempt == attempt) {
+            return b;
         }
     }
     return NULL;
@@ -199,10 +205,7 @@ static struct ballot *ballot_of(const struct open_slice *s, const struct worker_
 static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t request,
                             struct open_slice *s, const struct work_vote *v, struct pn_err *err)
 {
-    struct ballot *earlier = ballot_of(s, w);
-#ifdef PREON_DEFECT_IDENTITY_TWICE
-    earlier = tally_find(&s->tally, v->what.attempt);
-#endif
+    struct ballot *earlier = earlier_ballot(s, w, v->what.attempt);
     /* A claim that nobody can back any more gives way to what the same worker found instead. */
     if (earlier != NULL && earlier->attempt == v->what.attempt && earlier->copy == COPY_LOST &&
         !digest_equal(&earlier->outputs, &v->outputs_hash) && !s->provisional && !s->final_queued) {

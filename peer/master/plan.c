@@ -444,13 +444,13 @@ void plan_close(struct plan *p, uint64_t slice)
 void plan_tick(struct plan *p, uint64_t now_ms)
 {
     for (struct heap_node *n; (n = heap_first(&p->leases)) != NULL && n->due <= now_ms;) {
-        struct attempt *a = heap_owner(n, struct attempt, lease);
 #ifdef PREON_DEFECT_LEASE_DROPPED
         heap_remove(&p->leases, n);
-        continue;
-#endif
+#else
+        struct attempt *a = heap_owner(n, struct attempt, lease);
         lapse(p, a);
         plan_reconsider(p, a->of);
+#endif
     }
     for (struct heap_node *n; (n = heap_first(&p->retries)) != NULL && n->due <= now_ms;) {
         heap_remove(&p->retries, n);

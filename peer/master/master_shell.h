@@ -55,7 +55,8 @@ struct lead {
     uint64_t ended_ms;
     uint64_t seq;
     uint64_t committed_seq;
-    struct table bench; /* slice -> benched */
+    enum pn_status refused; /* the ledger did not take the last batch */
+    struct table bench;     /* slice -> benched */
     struct waiting_judge *judges;
     size_t judge_count, judge_cap;
     struct job_answer answer;

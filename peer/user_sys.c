@@ -91,7 +91,8 @@ static bool is_empty(int fd)
     const struct dirent *entry;
     do {
         entry = readdir(dir);
-    } while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    } while (entry != NULL &&
+             (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
     (void)closedir(dir);
     return entry == NULL;
 }

@@ -9,8 +9,8 @@
 /*
  * Makes the data folder (0700, its parents 0755) where it is missing. As root: gives it to `user`
  * (NULL: its present owner, or nobody where that is root) and becomes that user for ever;
- * PN_E_DENIED when it is another's and not empty, or that user cannot reach it. Otherwise user is not looked at. Call it
- * before any thread is started.
+ * PN_E_DENIED when it is another's and not empty, or that user cannot reach it. Otherwise user is
+ * not looked at. Call it before any thread is started.
  */
 enum pn_status user_settle(const char *data_dir, const char *user, struct pn_err *err);
 

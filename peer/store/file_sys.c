@@ -194,7 +194,7 @@ static enum pn_status output_root(struct store *s, const char *name, uint64_t *s
     struct buffer b;
     char leaves[STORE_NAME_BYTES];
     uint32_t count = block_count_for(*size);
-    buffer_init(&b, count > 0 ? count * sizeof(struct digest) : BLOCK_BYTES_MIN);
+    buffer_init(&b, count > 1 ? count * sizeof(struct digest) : BLOCK_BYTES_MIN);
     if (count <= 1) {
         status = dir_read_file(s->dir_fd, name, &b, err);
         struct digest leaf;

@@ -123,6 +123,7 @@ class Swarm(Case):
             with open(os.path.join(local, name), "rb") as mine, \
                     open(os.path.join(out, str(slice_), name), "rb") as theirs:
                 self.assertEqual(mine.read(), theirs.read())
+        self.assertEqual(self.net.runs("master"), [], "outputs were pulled, not made again")
 
     def test_a_failing_slice_fails_alone(self):
         self.world("--jobs", "any")

@@ -217,14 +217,10 @@ static void commit(struct lead *d)
     }
 }
 
-enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err *err)
+static enum pn_status step(struct lead *d, struct master_event *ev, struct pn_err *err)
 {
-    if (d->core == NULL || d->gone) {
-        return PN_OK;
-    }
     ev->now_ms = clock_now_ms();
     ev->now_wall_ms = clock_wall_ms();
-    lead_pin(d);
     enum pn_status status = master_step(d->core, ev, &d->actions, err);
     commit(d);
     for (size_t i = 0; i < d->actions.count; i++) {
@@ -234,13 +230,24 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
         d->committed_seq = ev->seq;
         lead_judge_committed(d);
     }
+    return status;
+}
+
+enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err *err)
+{
+    if (d->core == NULL || d->gone) {
+        return PN_OK;
+    }
+    lead_pin(d);
+    enum pn_status status = step(d, ev, err);
+    bool quiet = ev->kind == MASTER_TICK && d->actions.count == 0;
     if (d->refused != PN_OK) { /* a batch is lost: the core must hear of it, and stops */
         struct master_event lost = {.kind = MASTER_COMMITTED, .seq = d->seq, .status = d->refused};
         d->refused = PN_OK;
-        (void)lead_event(d, &lost, NULL);
+        (void)step(d, &lost, NULL);
     }
     arm(d);
-    if (ev->kind != MASTER_TICK || d->actions.count > 0) {
+    if (!quiet) {
         d->of->config.on_change(d->of->config.arg, &d->job);
     }
     lead_unpin(d);

@@ -1,85 +1,19 @@
-#include "common/link_uv.h"
-
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/addr_sys.h"
 #include "common/clock_sys.h"
-#include "common/tls_sys.h"
+#include "common/link_internal.h"
 
-enum {
-    CONNECT_MS = 10 * 1000,
-    SWEEP_MS = 250, /* how late a deadline may be noticed */
-    NOTSENT_LOWAT_BYTES = 32 * 1024,
-    READ_BYTES = 64 * 1024,
-};
-
-/* One timer for all links: a sweep over them costs less than a timer each. */
-struct sweep {
-    uv_timer_t timer;
-    struct link_context *context;
-};
-
-struct link_context {
-    struct tls_identity *identity;
-    struct hello hello;
-    struct link_times times;
-    struct link *links;  /* all that are not freed yet */
-    struct sweep *sweep; /* there while there are links */
-    uv_tcp_t *reserve;   /* to take a connection with when there is no memory for a link */
-    uint8_t ciphertext[READ_BYTES]; /* between libuv's allocation and read callbacks */
-    uint8_t plaintext[TLS_RECORD_BYTES];
-};
-
-/* One allocation, freed by the close callback of its one handle. */
-struct link {
-    uv_tcp_t tcp;
-    uv_connect_t connecting;
-    uv_shutdown_t ending;
-    uv_write_t writing; /* of `flying`: one write at a time */
-    struct link_context *context;
-    struct link *previous;
-    struct link *next;
-    struct link_callbacks callbacks;
-    void *arg;
-    struct addr remote;
-    struct tls *tls;
-    struct session *session;
-    struct buffer flying; /* ciphertext that libuv has */
-    uint64_t due_ms;      /* of the handshake, later of link_finish; else UINT64_MAX */
-    struct pn_err why;
-    bool outbound;
-    bool connected;
-    bool secured; /* the handshake is done */
-    bool up;
-    bool paused;
-    bool is_reading; /* inside on_read: answers are sent together at its end */
-    bool is_flying;
-    bool drain_wanted;
-    bool finishing;
-    bool ended; /* our side of the stream */
-    bool closing;
-    bool silent; /* its maker was told by a status: no callbacks */
-};
+enum { NOTSENT_LOWAT_BYTES = 32 * 1024 };
 
 static void flush(struct link *l);
 
 /* --- the end of a link --- */
-
-static void on_sweep_closed(uv_handle_t *h) { free(h->data); }
-
-static void stop_idle_sweep(struct link_context *c)
-{
-    if (c->links == NULL && c->sweep != NULL) {
-        uv_close((uv_handle_t *)&c->sweep->timer, on_sweep_closed);
-        c->sweep = NULL;
-    }
-}
 
 static void link_free(struct link *l)
 {
@@ -92,16 +26,8 @@ static void link_free(struct link *l)
 static void on_tcp_closed(uv_handle_t *h)
 {
     struct link *l = h->data;
-    struct link_context *c = l->context;
-    if (l->previous == NULL) {
-        c->links = l->next;
-    } else {
-        l->previous->next = l->next;
-    }
-    if (l->next != NULL) {
-        l->next->previous = l->previous;
-    }
-    stop_idle_sweep(c); /* before the callback, which may free the context with its last link */
+    link_context_leave(l->context,
+                       l); /* before the callback, which may free the context with its last link */
     if (!l->silent) {
         l->callbacks.on_closed(l, l->arg, l->why.status, l->why.text);
     }
@@ -393,48 +319,28 @@ void link_pause(struct link *l, bool paused)
     }
 }
 
+/* --- time --- */
+
+void link_tick(struct link *l, uint64_t now_ms)
+{
+    struct pn_err err;
+    if (l->closing) {
+        return;
+    }
+    if (now_ms >= l->due_ms) {
+        fail(l, PN_E_TIMEOUT, "%s within %u ms",
+             l->connected ? "the handshake was not done" : "no connection",
+             l->context->times.connect_ms);
+    } else if (now_ms >= session_deadline_ms(l->session)) {
+        if (session_tick(l->session, now_ms, &err) != PN_OK) {
+            fail(l, err.status, "%s", err.text);
+        } else {
+            flush(l);
+        }
+    }
+}
+
 /* --- the beginning of a link --- */
-
-static void on_sweep(uv_timer_t *timer)
-{
-    const struct sweep *sweep = timer->data;
-    uint64_t now_ms = clock_now_ms();
-    for (struct link *l = sweep->context->links; l != NULL; l = l->next) {
-        struct pn_err err;
-        if (l->closing) {
-            continue;
-        }
-        if (now_ms >= l->due_ms) {
-            fail(l, PN_E_TIMEOUT, "%s within %u ms",
-                 l->connected ? "the handshake was not done" : "no connection",
-                 l->context->times.connect_ms);
-        } else if (now_ms >= session_deadline_ms(l->session)) {
-            if (session_tick(l->session, now_ms, &err) != PN_OK) {
-                fail(l, err.status, "%s", err.text);
-            } else {
-                flush(l);
-            }
-        }
-    }
-}
-
-static enum pn_status start_sweep(struct link_context *c, uv_loop_t *loop)
-{
-    if (c->sweep != NULL) {
-        assert(c->sweep->timer.loop == loop);
-        return PN_OK;
-    }
-    struct sweep *sweep = calloc(1, sizeof *sweep);
-    if (sweep == NULL) {
-        return PN_E_NO_MEMORY;
-    }
-    sweep->context = c;
-    (void)uv_timer_init(loop, &sweep->timer);
-    sweep->timer.data = sweep;
-    (void)uv_timer_start(&sweep->timer, on_sweep, SWEEP_MS, SWEEP_MS);
-    c->sweep = sweep;
-    return PN_OK;
-}
 
 struct link_order {
     struct link_context *context;
@@ -452,8 +358,7 @@ static struct link *link_new(const struct link_order *order, struct pn_err *err)
 {
     struct link_context *c = order->context;
     struct link *l = calloc(1, sizeof *l);
-    if (l == NULL || start_sweep(c, order->loop) != PN_OK) {
-        free(l);
+    if (l == NULL) {
         (void)pn_fail(err, PN_E_NO_MEMORY, "no memory for a link");
         return NULL;
     }
@@ -468,9 +373,14 @@ static struct link *link_new(const struct link_order *order, struct pn_err *err)
     if (tls_new(c->identity, order->side, order->expected, &l->tls, err) != PN_OK) {
         goto failed;
     }
+    if (link_context_enter(c, order->loop, l) != PN_OK) {
+        (void)pn_fail(err, PN_E_NO_MEMORY, "no memory for a link");
+        goto failed;
+    }
     int result = uv_tcp_init_ex(order->loop, &l->tcp, order->family);
     if (result < 0) {
         (void)pn_fail(err, PN_E_SYSTEM, "socket: %s", uv_strerror(result));
+        link_context_leave(c, l);
         goto failed;
     }
     buffer_init(&l->flying, TLS_OUTPUT_BYTES_MAX);
@@ -482,15 +392,9 @@ static struct link *link_new(const struct link_order *order, struct pn_err *err)
     l->arg = order->arg;
     l->outbound = order->side == TLS_CLIENT;
     l->due_ms = clock_now_ms() + c->times.connect_ms;
-    l->next = c->links;
-    if (l->next != NULL) {
-        l->next->previous = l;
-    }
-    c->links = l;
     return l;
 failed:
     link_free(l);
-    stop_idle_sweep(c);
     return NULL;
 }
 
@@ -624,53 +528,3 @@ const struct digest *link_peer(const struct link *l)
 }
 
 bool link_outbound(const struct link *l) { return l->outbound; }
-
-/* --- what links share --- */
-
-enum pn_status link_context_new(const struct key_pair *key, struct link_context **out,
-                                struct pn_err *err)
-{
-    struct link_context *c = calloc(1, sizeof *c);
-    if (c == NULL) {
-        return pn_fail(err, PN_E_NO_MEMORY, "no memory for links");
-    }
-    enum pn_status status = tls_identity_new(key, &c->identity, err);
-    if (status != PN_OK) {
-        free(c);
-        return status;
-    }
-    c->hello.version = HELLO_VERSION;
-    c->times = (struct link_times){
-        CONNECT_MS,
-        {SESSION_HELLO_MS, SESSION_FRAME_MS, SESSION_KEEPALIVE_MS, SESSION_DEAD_MS},
-    };
-    (void)signal(SIGPIPE, SIG_IGN);
-    *out = c;
-    return PN_OK;
-}
-
-void link_context_free(struct link_context *c)
-{
-    if (c == NULL) {
-        return;
-    }
-    assert(c->links == NULL);
-    tls_identity_free(c->identity);
-    free(c->reserve);
-    free(c);
-}
-
-const struct digest *link_context_peer_id(const struct link_context *c)
-{
-    return tls_identity_peer_id(c->identity);
-}
-
-void link_context_set_hello(struct link_context *c, const struct hello *hello)
-{
-    c->hello = *hello;
-}
-
-void link_context_set_times(struct link_context *c, const struct link_times *times)
-{
-    c->times = *times;
-}

@@ -18,15 +18,18 @@ missing_packages()
     done
 }
 
-# Runs a command as root: directly, or through sudo, which may ask for a password on a terminal only.
+# Whether as_root can work: root, or sudo that needs no password or has a terminal to ask for it on.
+can_be_root()
+{
+    [ "$(id -u)" -eq 0 ] && return 0
+    command -v sudo >/dev/null || return 1
+    { [ -t 2 ] && [ -r /dev/tty ]; } || sudo -n true 2>/dev/null
+}
+
 as_root()
 {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
-    elif ! command -v sudo >/dev/null; then
-        echo "need root for: $*" >&2
-        echo "there is no sudo here: run that line as root, then this script again" >&2
-        return 1
     elif [ -t 2 ] && [ -r /dev/tty ]; then
         sudo "$@" </dev/tty
     else
@@ -46,6 +49,12 @@ need_packages()
     mapfile -t missing < <(missing_packages "$@")
     if [ "${#missing[@]}" -eq 0 ]; then
         return 0
+    fi
+    if ! can_be_root; then
+        echo "these packages are missing, and installing them takes root's rights (there is no sudo, or it" >&2
+        echo "wants a password and there is no terminal to ask on). Run as root, then this again:" >&2
+        echo "    apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
+        return 1
     fi
     echo "installing from Debian's packages: ${missing[*]}"
     # Lists that can't be fetched are no reason to give up: older ones may do.

@@ -11,15 +11,19 @@
 #include <unistd.h>
 
 #include "jobs/program.h"
+#include "peer/peer.h"
 #include "tools/client_sys.h"
 #include "tools/commands.h"
+#include "tools/endpoint.h"
 #include "tools/interrupt_sys.h"
 #include "tools/paths_sys.h"
 #include "tools/print_sys.h"
 #include "tools/progress.h"
+#include "tools/sandbox_probe_uv.h"
 
 enum {
     TEXT_BYTES = 256,
+    REMEDY_BYTES = TIER_REMEDY_BYTES,
     DISK_LOW_MIB = 512,
     DIAL_WITHIN_MS = 2000,
 };
@@ -31,7 +35,7 @@ struct check {
     const char *name;
     enum finding finding;
     char text[TEXT_BYTES];
-    char remedy[TEXT_BYTES];
+    char remedy[REMEDY_BYTES];
 };
 
 struct doctor {
@@ -107,38 +111,45 @@ static void check_peer(struct doctor *d, struct check *out)
     }
 }
 
-/* What stands in a /proc/sys file, -1 when it is not there. */
-static long sysctl_value(const char *path)
+static void say_tier(struct check *out, enum sandbox_tier tier, const char *reason,
+                     const char *remedy)
 {
-    char text[32] = "";
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return -1;
+    switch (tier) {
+    case SANDBOX_FULL:
+        say(out, FINE, "", "full: a stranger's program sees and reaches only what its job brings");
+        break;
+    case SANDBOX_REDUCED:
+        say(out, NOTE, remedy, "reduced, so only Preon's own programs run: %.180s", reason);
+        break;
+    case SANDBOX_NONE:
+        say(out, NOTE, remedy, "none, so no slices run here: %.180s", reason);
+        break;
     }
-    const char *read = fgets(text, sizeof text, file);
-    (void)fclose(file);
-    return read != NULL ? strtol(text, NULL, 10) : -1;
 }
 
+/* A running peer has built one already; else we do. */
 static void check_sandbox(struct doctor *d, struct check *out)
 {
+    char dir[PATH_BYTES_MAX];
+    char launcher[PATH_BYTES_MAX + 16];
+    struct pn_err err;
+    struct sandbox_state state;
     if (d->client != NULL) {
         const json_t *peer = client_peer(d->client);
-        const char *tier = progress_text(peer, "tier");
-        say(out, strcmp(tier, "full") == 0 ? FINE : NOTE, progress_text(peer, "tier_remedy"),
-            "%s%s%.180s", tier, strcmp(tier, "full") == 0 ? "" : ": ",
-            progress_text(peer, "tier_reason"));
-    } else if (sysctl_value("/proc/sys/user/max_user_namespaces") == 0) {
-        say(out, NOTE, "sysctl user.max_user_namespaces=10000",
-            "reduced: user.max_user_namespaces is 0");
-    } else if (sysctl_value("/proc/sys/kernel/unprivileged_userns_clone") == 0) {
-        say(out, NOTE, "sysctl kernel.unprivileged_userns_clone=1",
-            "reduced: kernel.unprivileged_userns_clone is 0");
-    } else if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1) {
-        say(out, NOTE, "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-            "reduced: AppArmor restricts user namespaces");
+        enum sandbox_tier tier = SANDBOX_NONE;
+        (void)tier_parse(progress_text(peer, "tier"), &tier);
+        say_tier(out, tier, progress_text(peer, "tier_reason"), progress_text(peer, "tier_remedy"));
+        return;
+    }
+    enum pn_status status = paths_libexec(dir, &err);
+    if (status == PN_OK) {
+        (void)snprintf(launcher, sizeof launcher, "%s/launcher", dir);
+        status = sandbox_probe(launcher, &state, &err);
+    }
+    if (status == PN_OK) {
+        say_tier(out, state.tier, state.reason, state.remedy);
     } else {
-        say(out, FINE, "", "nothing that is known forbids one; a running peer tells for certain");
+        say(out, WRONG, "install all of Preon's files", "%s", err.text);
     }
 }
 
@@ -175,15 +186,28 @@ static void check_tracker(struct doctor *d, struct check *out)
             connected ? "connected" : "not connected: ", progress_text(tracker, "trouble"));
         return;
     }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo("127.0.0.1", "7600", &hints, &found) != 0) {
+    char item[CONTEXT_ITEM_BYTES];
+    char port[8];
+    struct endpoint at = {.host = "127.0.0.1", .port = PEER_TRACKER_PORT};
+    struct pn_err err;
+    if (context_item(d->context, "tracker", 0, item) != NULL &&
+        endpoint_parse(item, PEER_TRACKER_PORT, &at, &err) != PN_OK) {
+        say(out, WRONG, "mend --tracker, PREON_TRACKER or preon.conf", "%s", err.text);
         return;
     }
-    bool reached = dial(found);
-    say(out, reached ? FINE : NOTE, "start `preon tracker`, or name one: --tracker HOST",
-        "127.0.0.1:7600: %s", reached ? "reached" : strerror(errno));
-    freeaddrinfo(found);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    (void)snprintf(port, sizeof port, "%u", at.port);
+    int rc = getaddrinfo(at.host, port, &hints, &found);
+    bool reached = rc == 0 && dial(found);
+    say(out, reached ? FINE : NOTE, "start `preon tracker` there, or name another: --tracker HOST",
+        "%.100s:%s: %s", at.host, port,
+        reached   ? "reached"
+        : rc != 0 ? gai_strerror(rc)
+                  : strerror(errno));
+    if (rc == 0) {
+        freeaddrinfo(found);
+    }
 }
 
 static const struct {

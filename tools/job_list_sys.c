@@ -8,12 +8,30 @@
 
 enum { REQUEST_BYTES = 160 };
 
+/* What a job says about itself in a list: why it waits or ended so, else its name. */
 static void print_job_line(const json_t *job)
 {
-    (void)printf("%.12s  %-10s %8.0f/%-8.0f %-24s %s\n", progress_text(job, "id"),
-                 progress_text(job, "state"), progress_number(job, "slices.final"),
-                 progress_number(job, "slices.total"), progress_text(job, "program"),
-                 progress_text(job, "name"));
+    char line[PROGRESS_BYTES];
+    char slices[32];
+    const char *why = progress_waiting(job, line);
+    why = why[0] != '\0' ? why : progress_text(job, "reason");
+    (void)snprintf(slices, sizeof slices, "%.0f/%.0f", progress_number(job, "slices.final"),
+                   progress_number(job, "slices.total"));
+    (void)printf("%.12s  %-9s  %-12s  %-20s  %s%s%s\n", progress_text(job, "id"),
+                 progress_text(job, "state"), slices, progress_text(job, "program"),
+                 progress_text(job, "name"), why[0] != '\0' ? "  " : "", why);
+}
+
+static void print_jobs(const json_t *jobs)
+{
+    size_t index = 0;
+    const json_t *job = NULL;
+    if (json_array_size(jobs) == 0) {
+        (void)fprintf(stderr, "preon: no jobs here; `preon job create --help` makes some\n");
+        return;
+    }
+    (void)printf("%-12s  %-9s  %-12s  %-20s  %s\n", "JOB", "STATE", "FINAL", "PROGRAM", "NAME");
+    json_array_foreach(jobs, index, job) { print_job_line(job); }
 }
 
 enum exit_code command_list(struct context *c)
@@ -21,8 +39,6 @@ enum exit_code command_list(struct context *c)
     struct home h;
     struct pn_err err;
     json_t *answer = NULL;
-    size_t index = 0;
-    const json_t *job = NULL;
     enum exit_code code = home_open(c, HOME_TO_LOOK, &h);
     if (code != EXIT_CODE_OK) {
         return code;
@@ -32,7 +48,7 @@ enum exit_code command_list(struct context *c)
     } else if (c->json) {
         print_json(answer);
     } else {
-        json_array_foreach(json_object_get(answer, "jobs"), index, job) { print_job_line(job); }
+        print_jobs(json_object_get(answer, "jobs"));
     }
     json_decref(answer);
     home_close(&h);

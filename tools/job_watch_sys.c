@@ -44,20 +44,10 @@ static void clear_line(struct view *v)
     }
 }
 
-static void show(struct view *v, const json_t *job)
+/* Why nothing happens, once for each reason, and whole: a progress line has no room for it. */
+static void tell_waiting(struct view *v, const json_t *job)
 {
     char line[PROGRESS_BYTES];
-    if (v->silent) {
-        return;
-    }
-    if (v->terminal) {
-        (void)progress_line(job, line);
-        clear_line(v);
-        (void)fprintf(stderr, "%.*s", (int)columns() - 1, line);
-        v->shown = true;
-        return;
-    }
-    /* Elsewhere only why nothing happens, once for each reason. */
     const char *cause = progress_text(job, "waiting.cause");
     if (progress_number(job, "waiting.for_ms") < WAITING_TOLD_MS && cause[0] != '\0') {
         return;
@@ -65,8 +55,24 @@ static void show(struct view *v, const json_t *job)
     if (strcmp(cause, v->waiting_for) != 0) {
         (void)snprintf(v->waiting_for, sizeof v->waiting_for, "%s", cause);
         if (cause[0] != '\0') {
+            clear_line(v);
             (void)fprintf(stderr, "preon: %s\n", progress_waiting(job, line));
         }
+    }
+}
+
+static void show(struct view *v, const json_t *job)
+{
+    char line[PROGRESS_BYTES];
+    if (v->silent) {
+        return;
+    }
+    tell_waiting(v, job);
+    if (v->terminal) {
+        (void)progress_line(job, line);
+        clear_line(v);
+        (void)fprintf(stderr, "%.*s", (int)progress_fitting(line, columns() - 1), line);
+        v->shown = true;
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "tools/human.h"
 
-enum { BAR_WIDTH = 24 };
+enum { BAR_WIDTH = 12 }; /* a job of 256 slices fits 80 columns with all but its last part */
 
 static const json_t *member(const json_t *object, const char *path)
 {
@@ -86,7 +86,6 @@ const char *progress_line(const json_t *job, char out[PROGRESS_BYTES])
     if (progress_number(job, "slices.failed") > 0) {
         add(out, &len, " (%.0f failed)", progress_number(job, "slices.failed"));
     }
-    add(out, &len, "  %.0f slots", progress_number(job, "slots"));
     const char *rate = human_rate(progress_number(job, "progress.rate_per_s"),
                                   progress_text(job, "progress.unit"), text);
     if (rate[0] != '\0') {
@@ -100,5 +99,19 @@ const char *progress_line(const json_t *job, char out[PROGRESS_BYTES])
     if (progress_number(job, "liars") > 0) {
         add(out, &len, "  %.0f liars", progress_number(job, "liars"));
     }
+    add(out, &len, "  %.0f slots", progress_number(job, "slots"));
     return out;
+}
+
+size_t progress_fitting(const char *line, size_t columns)
+{
+    const size_t len = strlen(line);
+    if (len <= columns) {
+        return len;
+    }
+    size_t at = columns;
+    while (at > 0 && strncmp(&line[at], "  ", 2) != 0) {
+        at--;
+    }
+    return at > 0 ? at : columns;
 }

@@ -9,10 +9,13 @@
 enum { PROGRESS_BYTES = 512 };
 
 /*
- * "[####......] 42 %  107/256 slices  32 slots  61.2 M hashes/s  17 s left (95 %: 48 s)", or the
+ * "[####......] 42 %  107/256 slices  61.2 M hashes/s  17 s left (95 %: 48 s)  32 slots", or the
  * cause when it waits. job is what GET /v1/jobs/ID answers. Returns out.
  */
 const char *progress_line(const json_t *job, char out[PROGRESS_BYTES]);
+
+/* How many bytes of a line a terminal shows: its parts, two spaces apart, as far as they fit. */
+size_t progress_fitting(const char *line, size_t columns);
 
 /* "waiting: no idle peer at … for 12 s; start `preon peer`"; "" when it does not wait. */
 const char *progress_waiting(const json_t *job, char out[PROGRESS_BYTES]);

@@ -133,8 +133,8 @@ static void a_status_becomes_a_line(void **state)
         "\"expected_ms\":17000,\"likely_ms\":48000}}",
         0, NULL);
     assert_string_equal(progress_line(job, out),
-                        "[######..................]  25 %  107/256 slices (1 failed)  32 slots  "
-                        "61.2 M hashes/s  17 s left (95 %: 48 s)  1 liars");
+                        "[###.........]  25 %  107/256 slices (1 failed)  61.2 M hashes/s  "
+                        "17 s left (95 %: 48 s)  1 liars  32 slots");
     json_decref(job);
     job = json_loads("{\"waiting\":{\"cause\":\"no idle peer\",\"remedy\":\"start `preon peer`\","
                      "\"for_ms\":12000}}",
@@ -144,6 +144,19 @@ static void a_status_becomes_a_line(void **state)
     json_decref(job);
     assert_string_equal(progress_waiting(NULL, out), "");
     (void)progress_line(NULL, out); /* whatever is missing is 0 */
+}
+
+/* A terminal that is too narrow shows fewer parts, not half of one. */
+static void a_line_is_cut_between_its_parts(void **state)
+{
+    static const char line[] = "[##..]  25 %  1/2 slices  32 slots";
+    (void)state;
+    assert_int_equal(progress_fitting(line, sizeof line - 1), sizeof line - 1);
+    assert_int_equal(progress_fitting(line, sizeof line - 2), strlen("[##..]  25 %  1/2 slices"));
+    assert_int_equal(progress_fitting(line, strlen("[##..]  25 %")), strlen("[##..]  25 %"));
+    assert_int_equal(progress_fitting(line, 8), strlen("[##..]"));
+    assert_int_equal(progress_fitting(line, 3), 3); /* nothing fits whole */
+    assert_int_equal(progress_fitting("", 0), 0);
 }
 
 /* Events come in pieces of any length. */
@@ -184,6 +197,7 @@ int main(void)
         cmocka_unit_test(trackers_are_written_in_many_ways),
         cmocka_unit_test(numbers_are_for_people),
         cmocka_unit_test(a_status_becomes_a_line),
+        cmocka_unit_test(a_line_is_cut_between_its_parts),
         cmocka_unit_test(events_are_put_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

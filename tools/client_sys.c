@@ -16,6 +16,7 @@
 enum {
     ANSWER_BYTES_MAX = 64 * 1024 * 1024,
     ANSWER_WITHIN_MS = 60 * 1000, /* of a plain question */
+    HELLO_WITHIN_MS = 5 * 1000,   /* of the first one: who is there */
     TURN_MS = 200,                /* between two looks at deadline and Ctrl-C */
     URL_BYTES = 256,
 };
@@ -28,6 +29,7 @@ struct client {
     CURLM *multi;
     json_t *peer;
     struct digest peer_id;
+    pid_t pid; /* of who listens at the socket */
     bool patient;
 };
 
@@ -48,24 +50,29 @@ struct exchange {
 
 /* --- who is at the socket --- */
 
-/* Connects once, to tell the errors apart that libcurl does not, and to see who answers. */
-static enum pn_status probe(const struct client *c, struct pn_err *err)
+/*
+ * Connects once, to tell the errors apart that libcurl does not, and to see who answers. Without
+ * waiting: where nobody accepts, the queue is full one day, and then a connect would hang.
+ */
+static enum pn_status probe(struct client *c, struct pn_err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct ucred who;
     socklen_t who_len = sizeof who;
     memcpy(address.sun_path, c->socket_path, sizeof address.sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     enum pn_status status = PN_OK;
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
         bool none = errno == ENOENT || errno == ECONNREFUSED;
         status = pn_fail(err, none ? PN_E_NOT_FOUND : PN_E_DENIED, "control socket %s: %s",
-                         c->shown, strerror(errno));
+                         c->shown, errno == EAGAIN ? "nobody accepts there" : strerror(errno));
     } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) != 0) {
         status = pn_fail(err, PN_E_SYSTEM, "control socket %s: %s", c->shown, strerror(errno));
     } else if (who.uid != geteuid() && who.uid != 0 && geteuid() != 0) {
         status = pn_fail(err, PN_E_DENIED, "control socket %s: is not ours (user %u's)", c->shown,
                          (unsigned)who.uid);
+    } else {
+        c->pid = who.pid;
     }
     if (fd >= 0) {
         (void)close(fd);
@@ -227,10 +234,11 @@ static enum pn_status read_answer(const struct exchange *x, json_t **answer, str
     return PN_OK;
 }
 
-enum pn_status client_ask(struct client *c, const char *method, const char *path,
-                          const json_t *body, json_t **answer, struct pn_err *err)
+static enum pn_status ask(struct client *c, const char *method, const char *path,
+                          const json_t *body, uint64_t within_ms, json_t **answer,
+                          struct pn_err *err)
 {
-    struct exchange x = {.client = c, .deadline_ms = clock_now_ms() + ANSWER_WITHIN_MS};
+    struct exchange x = {.client = c, .deadline_ms = clock_now_ms() + within_ms};
     char *text = NULL;
     struct curl_slist *headers = NULL;
     if (answer != NULL) {
@@ -258,6 +266,12 @@ enum pn_status client_ask(struct client *c, const char *method, const char *path
     curl_slist_free_all(headers);
     free(text);
     return status;
+}
+
+enum pn_status client_ask(struct client *c, const char *method, const char *path,
+                          const json_t *body, json_t **answer, struct pn_err *err)
+{
+    return ask(c, method, path, body, ANSWER_WITHIN_MS, answer, err);
 }
 
 enum pn_status client_put(struct client *c, const char *path, int fd, uint64_t size, bool *had,
@@ -352,7 +366,12 @@ enum pn_status client_follow(struct client *c, const char *path, uint64_t deadli
 
 static enum pn_status ask_who(struct client *c, struct pn_err *err)
 {
-    enum pn_status status = client_ask(c, "GET", "/v1/peer", NULL, &c->peer, err);
+    enum pn_status status = ask(c, "GET", "/v1/peer", NULL, HELLO_WITHIN_MS, &c->peer, err);
+    if (status == PN_E_TIMEOUT) {
+        return pn_fail(err, PN_E_DENIED,
+                       "control socket %s: process %ld listens there and does not answer", c->shown,
+                       (long)c->pid);
+    }
     if (status != PN_OK) {
         return status;
     }

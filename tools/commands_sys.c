@@ -61,6 +61,22 @@ static const struct args_option LAUNCH_OPTIONS[] = {
     {"key", '\0', ARGS_TEXT, 0, 0, "FILE", "the owner's key", NULL},
 };
 
+static const struct args_option RESUME_OPTIONS[] = {
+    {"timeout", '\0', ARGS_DURATION, 1, 366 * DAY_MS, "TIME", "follow it at most this: 5m, 2h",
+     NULL},
+    {"detach", '\0', ARGS_FLAG, 0, 0, NULL, "print the job ID and leave it to the peer", NULL},
+    {"into", 'o', ARGS_TEXT, 0, 0, "DIR", "write the results there at the end", NULL},
+    {"tracker", 't', ARGS_LIST, 0, 0, "HOST[:PORT]", "for a peer that is started for the job",
+     NULL},
+    {"threads", '\0', ARGS_U64, 0, PEER_SLOTS_MAX, "N", "of a peer that is started for the job",
+     NULL},
+};
+
+static const struct args_option DOCTOR_OPTIONS[] = {
+    {"tracker", 't', ARGS_LIST, 0, 0, "HOST[:PORT]", "tracker to look for, if no peer runs here",
+     NULL},
+};
+
 static const struct args_option EXEC_OPTIONS[] = {
     {"file", 'f', ARGS_LIST, 0, 0, "[NAME=]PATH", "a file that the job reads, or runs", NULL},
     {"output", '\0', ARGS_LIST, 0, 0, "NAME", "a file that each slice leaves in $PREON_OUT", NULL},
@@ -108,6 +124,10 @@ static const struct args_group CREATE = {"Job", CREATE_OPTIONS,
                                          sizeof CREATE_OPTIONS / sizeof CREATE_OPTIONS[0]};
 static const struct args_group LAUNCH = {"Start", LAUNCH_OPTIONS,
                                          sizeof LAUNCH_OPTIONS / sizeof LAUNCH_OPTIONS[0]};
+static const struct args_group RESUME = {"Options", RESUME_OPTIONS,
+                                         sizeof RESUME_OPTIONS / sizeof RESUME_OPTIONS[0]};
+static const struct args_group DOCTOR = {"Options", DOCTOR_OPTIONS,
+                                         sizeof DOCTOR_OPTIONS / sizeof DOCTOR_OPTIONS[0]};
 static const struct args_group EXEC = {"Program", EXEC_OPTIONS,
                                        sizeof EXEC_OPTIONS / sizeof EXEC_OPTIONS[0]};
 static const struct args_group FOLLOW = {"Options", FOLLOW_OPTIONS,
@@ -251,7 +271,7 @@ const struct command COMMANDS[] = {
      "[options] ID",
      "Goes on with a job that was stopped, and follows it.",
      command_resume,
-     {&LAUNCH, &COMMON},
+     {&RESUME, &COMMON},
      "job ID",
      1,
      1},
@@ -287,7 +307,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Checks what peers and jobs need of this machine.",
      command_doctor,
-     {&COMMON},
+     {&DOCTOR, &COMMON},
      NULL,
      0,
      0},

@@ -186,6 +186,13 @@ enum exit_code home_open(struct context *c, enum home_wish wish, struct home *ou
         (void)complain(&err);
         return interrupt_came() ? EXIT_CODE_INTERRUPTED : EXIT_CODE_UNREACHABLE;
     }
+    if (wish == HOME_TO_LEAVE) {
+        return complain_text(
+            EXIT_CODE_UNREACHABLE,
+            "--detach: no peer runs on data folder %s to go on with the job; start "
+            "`preon peer`",
+            c->data_dir);
+    }
     if (wish == HOME_TO_LOOK && access(c->data_dir, F_OK) != 0) {
         return complain_text(EXIT_CODE_UNREACHABLE, "%s: no peer runs here and none ever has",
                              c->data_dir);

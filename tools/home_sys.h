@@ -20,6 +20,7 @@ struct home {
 enum home_wish {
     HOME_TO_LOOK,   /* a child works on nothing: the command only asks or orders */
     HOME_TO_LAUNCH, /* a child works, with the command's --threads and --tracker */
+    HOME_TO_LEAVE,  /* no child will do: the job is to go on when the command has ended */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 #include "tools/commands.h"
 #include "tools/job_watch_sys.h"
+#include "tools/launch_sys.h"
 
 enum { REQUEST_BYTES = 160 };
 
@@ -46,15 +47,18 @@ enum exit_code command_resume(struct context *c)
     struct home h;
     struct pn_err err;
     char id[DIGEST_HEX_BYTES];
-    enum exit_code code = home_open_job(c, HOME_TO_LAUNCH, &h, id);
+    const bool detach = args_given(&c->args, "detach");
+    enum exit_code code = home_open_job(c, detach ? HOME_TO_LEAVE : HOME_TO_LAUNCH, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
     code = order(&h, "POST", id, "/resume", &err) == PN_OK ? EXIT_CODE_OK : complain(&err);
-    if (code == EXIT_CODE_OK && args_given(&c->args, "detach") && !h.embedded) {
-        (void)printf("%s\n", id);
+    if (code == EXIT_CODE_OK && detach) {
+        launch_print_id(c, id);
     } else if (code == EXIT_CODE_OK) {
-        const struct watch w = {.job_id = id, .into = args_text(&c->args, "into")};
+        const struct watch w = {.job_id = id,
+                                .into = args_text(&c->args, "into"),
+                                .timeout_ms = args_u64(&c->args, "timeout")};
         code = watch_job(c, &h, &w);
     }
     home_close(&h);

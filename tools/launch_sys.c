@@ -130,6 +130,11 @@ static enum exit_code deliver(struct context *c, struct home *h, const struct la
     return status == PN_OK ? EXIT_CODE_OK : complain(&err);
 }
 
+void launch_print_id(const struct context *c, const char *job_id)
+{
+    (void)printf(c->json ? "{\"schema\": 1, \"id\": \"%s\"}\n" : "%s\n", job_id);
+}
+
 static enum exit_code deliver_and_follow(struct context *c, struct home *h, const struct launch *l)
 {
     char id[DIGEST_HEX_BYTES];
@@ -143,7 +148,7 @@ static enum exit_code deliver_and_follow(struct context *c, struct home *h, cons
         const struct watch w = {.job_id = id, .into = args_text(&c->args, "into")};
         return watch_job(c, h, &w);
     }
-    (void)printf(c->json ? "{\"schema\": 1, \"id\": \"%s\"}\n" : "%s\n", id);
+    launch_print_id(c, id);
     return EXIT_CODE_OK;
 }
 
@@ -153,17 +158,12 @@ enum exit_code launch_run(struct context *c, struct launch *l)
     if (args_given(&c->args, "dry-run")) {
         return print_manifest(c, l);
     }
-    enum exit_code code = home_open(c, HOME_TO_LAUNCH, &h);
+    enum exit_code code =
+        home_open(c, args_given(&c->args, "detach") ? HOME_TO_LEAVE : HOME_TO_LAUNCH, &h);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    if (h.embedded && args_given(&c->args, "detach")) {
-        code =
-            complain_text(EXIT_CODE_UNREACHABLE,
-                          "--detach: no peer runs here to go on with the job; start `preon peer`");
-    } else {
-        code = deliver_and_follow(c, &h, l);
-    }
+    code = deliver_and_follow(c, &h, l);
     home_close(&h);
     return code;
 }

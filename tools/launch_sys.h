@@ -36,4 +36,7 @@ enum exit_code launch_sign(struct launch *l);
  */
 enum exit_code launch_run(struct context *c, struct launch *l);
 
+/* The result of --detach. */
+void launch_print_id(const struct context *c, const char *job_id);
+
 #endif

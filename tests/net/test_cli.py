@@ -3,9 +3,10 @@ import hashlib
 import os
 import socket
 import threading
+import time
 import unittest
 
-from preon_process import Net
+from preon_process import PATIENCE, Net
 
 U64_MAX = 2**64 - 1
 
@@ -207,6 +208,37 @@ class WhoIsThere(Cli):
         server.close()
         self.assertEqual(os.listdir(self.net.path("master")), ["control.sock"])
 
+    def test_a_socket_that_never_answers(self):
+        os.mkdir(self.net.path("master"))
+        server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        server.bind(self.net.path("master", "control.sock"))
+        server.listen(0)
+        begin = time.monotonic()
+        done = self.net.preon("job", "create", "nonce", check=4)
+        self.assertIn(f"process {os.getpid()} listens there and does not answer", done.stderr)
+        self.assertLess(time.monotonic() - begin, 8 * PATIENCE)
+        waiting = socket.socket(socket.AF_UNIX)
+        self.addCleanup(waiting.close)
+        waiting.setblocking(False)
+        while True:  # until its queue is full
+            try:
+                waiting.connect(self.net.path("master", "control.sock"))
+            except BlockingIOError:
+                break
+            self.addCleanup(waiting.close)
+            waiting = socket.socket(socket.AF_UNIX)
+            waiting.setblocking(False)
+        done = self.net.preon("status", check=4)
+        self.assertIn("nobody accepts there", done.stderr)
+        self.assertEqual(os.listdir(self.net.path("master")), ["control.sock"])
+
+    def test_detached_needs_a_peer(self):
+        for words in ["job", "create", "nonce", "--detach"], ["job", "resume", "a", "--detach"]:
+            done = self.net.preon(*words, check=4)
+            self.assertIn("--detach: no peer runs on data folder", done.stderr)
+        self.assertFalse(os.path.exists(self.net.path("master")))
+
     def test_a_folder_in_use(self):
         self.net.tracker()
         self.net.peer("master")
@@ -225,6 +257,18 @@ class Good(Cli):
             self.assertIn(f"usage: preon {command}", shown)
             self.assertIn("--json", shown)
         self.assertRegex(self.net.preon("--version", data=None, check=0).stdout, r"^preon \d+\.\d+")
+
+    def test_doctor_builds_a_sandbox(self):
+        found = {check["name"]: check for check in self.net.json("doctor")["checks"]}
+        self.assertEqual(found["programs"]["finding"], "ok")
+        tier = found["sandbox"]["text"].replace(":", " ").replace(",", " ").split()[0]
+        self.assertIn(tier, ("full", "reduced", "none"))
+        self.net.tracker()
+        self.assertIn("reached", self.net.preon("doctor", "--tracker",
+                                                f"127.0.0.1:{self.net.tracker_port}", check=0).stdout)
+        self.net.peer("master")  # tells the same, having built one for itself
+        again = {check["name"]: check for check in self.net.json("doctor")["checks"]}
+        self.assertEqual(again["sandbox"], found["sandbox"])
 
     def test_verify_says_what_others_say(self):
         inner = hashlib.sha256(b"COMSM0010cloud9248").digest()

@@ -1,6 +1,5 @@
 /* What the links of a process share, and the one timer that minds their deadlines. */
 #include <assert.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 

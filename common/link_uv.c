@@ -26,8 +26,8 @@ static void link_free(struct link *l)
 static void on_tcp_closed(uv_handle_t *h)
 {
     struct link *l = h->data;
-    link_context_leave(l->context,
-                       l); /* before the callback, which may free the context with its last link */
+    /* Before the callback, which may free the context with its last link. */
+    link_context_leave(l->context, l);
     if (!l->silent) {
         l->callbacks.on_closed(l, l->arg, l->why.status, l->why.text);
     }

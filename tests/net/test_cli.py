@@ -213,7 +213,7 @@ class WhoIsThere(Cli):
         server = socket.socket(socket.AF_UNIX)
         self.addCleanup(server.close)
         server.bind(self.net.path("master", "control.sock"))
-        server.listen(0)
+        server.listen(4)
         begin = time.monotonic()
         done = self.net.preon("job", "create", "nonce", check=4)
         self.assertIn(f"process {os.getpid()} listens there and does not answer", done.stderr)

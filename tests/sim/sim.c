@@ -128,110 +128,6 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
     sim_worker_down(s, n);
 }
 
-static void restart_later(struct sim *s, const struct sim_node *n, uint64_t most_us)
-{
-    struct sim_event *e = sim_after(s, sim_between(&s->faults, SIM_MS, most_us), SIM_START, 0);
-    e->node = n->index;
-}
-
-/* --- faults ----------------------------------------------------------------------------------- */
-
-static struct sim_link *any_link(struct sim *s)
-{
-    for (int tries = 0; tries < 8 && s->link_count > 0; tries++) {
-        struct sim_link *l = s->links[random_below(&s->faults, s->link_count)];
-        if (l != NULL && !l->own && l->end[0].session != NULL && l->end[1].session != NULL) {
-            return l;
-        }
-    }
-    return NULL;
-}
-
-static void worker_fault(struct sim *s, bool leaves)
-{
-    if (s->node_count == s->master_count) {
-        return;
-    }
-    struct sim_node *n = &s->nodes[sim_between(&s->faults, s->master_count, s->node_count - 1)];
-    if (!n->up) {
-        return;
-    }
-    if (!leaves) {
-        sim_node_crash(s, n);
-        restart_later(s, n, 20 * SIM_S);
-        return;
-    }
-    sim_trace(s, "node %u leaves", n->index);
-    struct worker_event ev = {.kind = WORKER_LEAVE};
-    sim_worker_step(s, n, &ev);
-    (void)sim_after_on(s, 3 * SIM_S, SIM_GONE, n);
-}
-
-static void fault(struct sim *s)
-{
-    if (s->calm) {
-        return;
-    }
-    uint32_t kinds = s->scenario->faults;
-    uint32_t kind = 1u << random_below(&s->faults, 8);
-    struct sim_link *l = any_link(s);
-    switch (kind & kinds) {
-    case SIM_BREAKS:
-        if (l != NULL) {
-            sim_link_break(s, l, sim_chance(&s->faults, 70));
-        }
-        break;
-    case SIM_PARTITIONS:
-        if (l != NULL) {
-            int end = sim_chance(&s->faults, 50);
-            l->end[end].cut = true; /* for good: lost bytes are never made up on this stream */
-            sim_trace(s, "link %u loses what end %d sends", l->id, end);
-        }
-        break;
-    case SIM_WORKER_CRASHES:
-        worker_fault(s, false);
-        break;
-    case SIM_LEAVING:
-        worker_fault(s, true);
-        break;
-    case SIM_MASTER_CRASHES: {
-        struct sim_node *n = &s->nodes[random_below(&s->faults, s->master_count)];
-        if (n->up) {
-            sim_node_crash(s, n);
-            restart_later(s, n, 15 * SIM_S);
-        }
-        break;
-    }
-    case SIM_STOPS: {
-        struct master_event ev = {.kind = MASTER_STOP};
-        sim_master_step(s, &s->masters[random_below(&s->faults, s->master_count)], &ev);
-        break;
-    }
-    case SIM_BAD_DISK:
-        s->masters[random_below(&s->faults, s->master_count)].disk.failing = true;
-        break;
-    default:
-        break;
-    }
-    (void)sim_after(s, sim_between(&s->faults, 50 * SIM_MS, 3 * SIM_S), SIM_FAULT, 0);
-}
-
-/* Faults stop: what is down comes up, a failed disk is replaced by a restart. */
-static void calm(struct sim *s)
-{
-    sim_trace(s, "faults stop");
-    s->calm = true;
-    for (uint32_t i = 0; i < s->master_count; i++) {
-        s->masters[i].disk.failing = false;
-        if (s->masters[i].broken) {
-            sim_node_crash(s, &s->nodes[i]);
-        }
-    }
-    for (uint32_t i = 0; i < s->node_count; i++) {
-        sim_node_start(s, &s->nodes[i]);
-    }
-}
-
 /* --- the run ---------------------------------------------------------------------------------- */
 
 static bool of_the_past(const struct sim *s, const struct sim_event *e)
@@ -289,17 +185,17 @@ static void happen(struct sim *s, const struct sim_event *e)
         sim_worker_event(s, e);
         break;
     case SIM_FAULT:
-        fault(s);
+        sim_fault(s);
         break;
     case SIM_START:
         sim_node_start(s, &s->nodes[e->node]);
         break;
     case SIM_GONE:
         sim_node_crash(s, &s->nodes[e->node]);
-        restart_later(s, &s->nodes[e->node], 20 * SIM_S);
+        sim_restart_later(s, &s->nodes[e->node], 20 * SIM_S);
         break;
     case SIM_CALM:
-        calm(s);
+        sim_calm(s);
         break;
     }
 }

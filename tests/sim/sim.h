@@ -3,6 +3,7 @@
  * with simulated disks and programs, in virtual time. README.md tells how to read a failure.
  *
  *     sim.c          the world: its clock, its queue, birth and death of nodes
+ *     faults.c       what befalls it
  *     sim_net.c      links: bytes through real sessions, late, cut or never
  *     sim_disk.c     a master's disk: durable late and in order, or failing
  *     sim_master.c   carries out what a master's core wants
@@ -260,6 +261,11 @@ void *sim_grow(void *list, size_t count, size_t *cap, size_t item_bytes);
 
 void sim_node_start(struct sim *s, struct sim_node *n);
 void sim_node_crash(struct sim *s, struct sim_node *n);
+
+/* faults.c */
+void sim_fault(struct sim *s); /* something happens, and the next is planned */
+void sim_calm(struct sim *s);  /* faults stop: what is down comes up */
+void sim_restart_later(struct sim *s, const struct sim_node *n, uint64_t most_us);
 
 /* sim_net.c */
 void sim_dial(struct sim *s, struct sim_node *n, uint32_t job);

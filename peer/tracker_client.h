@@ -18,7 +18,7 @@ enum {
     TRACKER_CLIENT_ANSWER_MS = 15000,  /* connect, HELLO, PONG: each within */
     TRACKER_CLIENT_RESTATE_MS = 15000, /* unmet demand is stated again: how many are idle now? */
     TRACKER_CLIENT_BACKOFF_MS = 1000,  /* doubles with each failure, full jitter … */
-    TRACKER_CLIENT_BACKOFF_MAX_MS = 30000, /* … so that a new tracker knows everybody in 30 s */
+    TRACKER_CLIENT_BACKOFF_MAX_MS = 25000, /* … so that work goes on 30 s after a tracker is back */
     TRACKER_CLIENT_WHY_BYTES = 256,
 };
 

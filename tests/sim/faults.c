@@ -40,15 +40,41 @@ static void worker_fault(struct sim *s, bool leaves)
     (void)sim_after_on(s, 3 * SIM_S, SIM_GONE, n);
 }
 
+/* Away for a while; and where newcomers are watched, the last worker comes when it is back. */
+static void tracker_fault(struct sim *s)
+{
+    if (s->tracker.board == NULL) {
+        return;
+    }
+    sim_tracker_down(s, sim_chance(&s->faults, 30));
+    uint64_t away_us = sim_between(&s->faults, SIM_MS, 40 * SIM_S);
+    (void)sim_after(s, away_us, SIM_TRACKER_START, 0);
+    if ((s->scenario->faults & SIM_NEWCOMERS) != 0) {
+        sim_node_crash(s, &s->nodes[s->node_count - 1]);
+        sim_after(s, away_us + 1, SIM_NEWCOMER, 0)->node = s->node_count - 1;
+    }
+}
+
+/* One of the kinds that this world knows, but for those that are aimed. */
+static uint32_t any_kind(struct sim *s)
+{
+    uint32_t kinds =
+        s->scenario->faults & ~(uint32_t)(SIM_COMMIT_CRASHES | SIM_AIMED_CRASH | SIM_NEWCOMERS);
+    uint32_t count = (uint32_t)__builtin_popcount(kinds);
+    for (uint32_t skip = count > 0 ? (uint32_t)random_below(&s->faults, count) : 0; skip > 0;
+         skip--) {
+        kinds &= kinds - 1;
+    }
+    return kinds & (~kinds + 1);
+}
+
 void sim_fault(struct sim *s)
 {
     if (s->calm) {
         return;
     }
-    uint32_t kinds = s->scenario->faults;
-    uint32_t kind = 1u << random_below(&s->faults, 8);
     struct sim_link *l = any_link(s);
-    switch (kind & kinds) {
+    switch (any_kind(s)) {
     case SIM_BREAKS:
         if (l != NULL) {
             sim_link_break(s, l, sim_chance(&s->faults, 70));
@@ -83,10 +109,18 @@ void sim_fault(struct sim *s)
     case SIM_BAD_DISK:
         s->masters[random_below(&s->faults, s->master_count)].disk.failing = true;
         break;
+    case SIM_TRACKER:
+        tracker_fault(s);
+        break;
+    case SIM_WIRES:
+        sim_wire_fault(s);
+        break;
     default:
         break;
     }
-    (void)sim_after(s, sim_between(&s->faults, 50 * SIM_MS, 3 * SIM_S), SIM_FAULT, 0);
+    uint64_t pause_us = s->scenario->long_slices ? sim_between(&s->faults, 5 * SIM_S, 90 * SIM_S)
+                                                 : sim_between(&s->faults, 50 * SIM_MS, 6 * SIM_S);
+    (void)sim_after(s, pause_us, SIM_FAULT, 0);
 }
 
 /* Faults stop: what is down comes up, a failed disk is replaced by a restart. */
@@ -100,7 +134,12 @@ void sim_calm(struct sim *s)
             sim_node_crash(s, &s->nodes[i]);
         }
     }
+    sim_tracker_up(s);
     for (uint32_t i = 0; i < s->node_count; i++) {
-        sim_node_start(s, &s->nodes[i]);
+        if ((s->scenario->faults & SIM_NEWCOMERS) != 0 && i == s->node_count - 1) {
+            sim_newcomer(s, &s->nodes[i]);
+        } else {
+            sim_node_start(s, &s->nodes[i]);
+        }
     }
 }

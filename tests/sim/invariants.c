@@ -124,6 +124,7 @@ static void check_assign(struct sim *s, struct sim_master *m, uint32_t link, con
     w->issued = sim_grow(w->issued, w->issued_count, &w->issued_cap, sizeof *w->issued);
     const struct sim_link *l = sim_link_of(s, link);
     w->issued[w->issued_count++] = (struct issued){a.slice, a.attempt, l->end[0].node};
+    sim_newcomer_assigned(s, &s->nodes[l->end[0].node]);
     REQUIRE(w->issued_count < 100 * (size_t)m->config.slice_count + 10000,
             "master %u gives out slices without end", m->job);
 }

@@ -4,7 +4,7 @@
 
 #define ALL_FAULTS                                                                                 \
     (SIM_BREAKS | SIM_PARTITIONS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_LEAVING |         \
-     SIM_STOPS)
+     SIM_STOPS | SIM_TRACKER | SIM_WIRES)
 
 /* One row a world. Seeds take them in turn. */
 static const struct sim_scenario scenarios[] = {
@@ -152,6 +152,16 @@ static const struct sim_scenario scenarios[] = {
      .own_slots = -1,
      .role_count = {[SIM_SILENT] = 1, [SIM_SLOW] = 1},
      .faults = SIM_BREAKS},
+    {.name = "tracker",
+     .slices_min = 100,
+     .slices_max = 160,
+     .masters = 1,
+     .workers = 4,
+     .quorum = 1,
+     .own_slots = -1,
+     .near = true,
+     .long_slices = true,
+     .faults = SIM_TRACKER | SIM_NEWCOMERS},
 };
 
 enum { SCENARIO_COUNT = sizeof scenarios / sizeof scenarios[0] };
@@ -204,6 +214,9 @@ static void build_node(struct sim *s, uint32_t index, enum sim_role role)
         n->prefix = index; /* its neighbour's */
     }
     n->slice_us = sim_between(&s->random, 5 * SIM_MS, 4 * SIM_S);
+    if (c->long_slices) {
+        n->slice_us = sim_between(&s->random, 8 * SIM_S, 15 * SIM_S);
+    }
     if (role == SIM_SLOW) {
         n->slice_us = sim_between(&s->random, 20 * SIM_S, 90 * SIM_S);
     }
@@ -261,7 +274,9 @@ void sim_scenario_build(struct sim *s)
         build_node(s, index++, SIM_HONEST);
     }
 
-    s->calm_us = c->faults == 0 ? 0 : sim_between(&s->random, 2 * SIM_S, 120 * SIM_S);
+    s->calm_us = c->faults == 0
+                     ? 0
+                     : sim_between(&s->random, 2 * SIM_S, (c->long_slices ? 240 : 120) * SIM_S);
     s->calm = c->faults == 0;
     if ((c->faults & SIM_AIMED_CRASH) != 0) {
         s->crash_commit = 1 + s->seed / SCENARIO_COUNT % 40;
@@ -278,9 +293,9 @@ void sim_scenario_build(struct sim *s)
     for (uint32_t i = 0; i < s->node_count; i++) {
         struct sim_event *e = sim_after(s, sim_between(&s->random, 0, SIM_S), SIM_START, 0);
         e->node = i;
-        e = sim_after(s, sim_between(&s->random, SIM_MS, 2 * SIM_S), SIM_HIRE, 0);
-        e->node = i;
     }
+    sim_tracker_up(s);
+    (void)sim_after(s, s->calm_us + SIM_KNOWN_MS * SIM_MS, SIM_KNOWN_DUE, 0);
     if (c->faults != 0) {
         (void)sim_after(s, s->calm_us, SIM_CALM, 0);
         (void)sim_after(s, SIM_S, SIM_FAULT, 0);

@@ -105,6 +105,7 @@ void sim_node_start(struct sim *s, struct sim_node *n)
         sim_master_up(s, &s->masters[n->index]);
     }
     sim_worker_up(s, n);
+    sim_client_up(s, n);
 }
 
 void sim_node_crash(struct sim *s, struct sim_node *n)
@@ -122,6 +123,7 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
             sim_link_break(s, l, noticed);
         }
     }
+    sim_client_down(s, n, noticed);
     if (n->index < s->master_count) {
         sim_master_down(s, &s->masters[n->index]);
     }
@@ -143,6 +145,10 @@ static bool of_the_past(const struct sim *s, const struct sim_event *e)
     case SIM_SYNCED:
     case SIM_GONE:
     case SIM_REPLAYED:
+    case SIM_WIRE_CONNECT:
+    case SIM_REFRESH:
+    case SIM_HIRED_DUE:
+    case SIM_OWN_TIE:
         return !s->nodes[e->node].up || s->nodes[e->node].epoch != e->epoch;
     case SIM_BYTES:
     case SIM_CLOSED:
@@ -150,10 +156,16 @@ static bool of_the_past(const struct sim *s, const struct sim_event *e)
     case SIM_SESSION_TIMER:
     case SIM_MASTER_TIMER:
     case SIM_WORKER_TIMER:
-    case SIM_HIRE:
     case SIM_FAULT:
     case SIM_START:
     case SIM_CALM:
+    case SIM_WIRE_BYTES:
+    case SIM_WIRE_CLOSED:
+    case SIM_CLIENT_TIMER:
+    case SIM_TRACKER_TIMER:
+    case SIM_TRACKER_START:
+    case SIM_NEWCOMER:
+    case SIM_KNOWN_DUE:
         return false;
     }
     return false;
@@ -180,7 +192,7 @@ static void happen(struct sim *s, const struct sim_event *e)
     case SIM_ON_WAY:
     case SIM_VETTED:
     case SIM_FILES:
-    case SIM_HIRE:
+    case SIM_OWN_TIE:
     case SIM_REPLAYED:
         sim_worker_event(s, e);
         break;
@@ -197,13 +209,30 @@ static void happen(struct sim *s, const struct sim_event *e)
     case SIM_CALM:
         sim_calm(s);
         break;
+    case SIM_NEWCOMER:
+        sim_newcomer(s, &s->nodes[e->node]);
+        break;
+    case SIM_WIRE_BYTES:
+    case SIM_WIRE_CLOSED:
+    case SIM_TRACKER_TIMER:
+    case SIM_TRACKER_START:
+        sim_tracker_event(s, e);
+        break;
+    case SIM_WIRE_CONNECT:
+    case SIM_CLIENT_TIMER:
+    case SIM_REFRESH:
+    case SIM_HIRED_DUE:
+    case SIM_KNOWN_DUE:
+        sim_client_event(s, e);
+        break;
     }
 }
 
 static bool lives_in_owner(const struct sim_event *e)
 {
     return e->kind == SIM_SESSION_TIMER || e->kind == SIM_MASTER_TIMER ||
-           e->kind == SIM_WORKER_TIMER;
+           e->kind == SIM_WORKER_TIMER || e->kind == SIM_CLIENT_TIMER ||
+           e->kind == SIM_TRACKER_TIMER;
 }
 
 static bool all_ended(const struct sim *s)
@@ -230,7 +259,7 @@ static void check_pace(struct sim *s)
 static void next_event(struct sim *s)
 {
     struct heap_node *first = heap_first(&s->queue);
-    assert(first != NULL); /* workers look for work for ever */
+    assert(first != NULL); /* there are always fault, calm and timers */
     struct sim_event *e = heap_owner(first, struct sim_event, due);
     s->now_us = first->due > s->now_us ? first->due : s->now_us;
     heap_remove(&s->queue, first);
@@ -275,6 +304,7 @@ void sim_fini(struct sim *s)
 {
     for (uint32_t i = 0; i < s->node_count; i++) {
         struct sim_node *n = &s->nodes[i];
+        sim_client_down(s, n, false);
         sim_worker_down(s, n);
         if (i < s->master_count) {
             struct sim_master *m = &s->masters[i];
@@ -292,6 +322,7 @@ void sim_fini(struct sim *s)
         sim_link_free(s, s->links[i]);
     }
     free(s->links);
+    sim_tracker_fini(s);
     for (struct heap_node *n; (n = heap_first(&s->queue)) != NULL;) {
         heap_remove(&s->queue, n);
         free(heap_owner(n, struct sim_event, due));

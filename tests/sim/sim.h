@@ -5,6 +5,7 @@
  *     sim.c          the world: its clock, its queue, birth and death of nodes
  *     faults.c       what befalls it
  *     sim_net.c      links: bytes through real sessions, late, cut or never
+ *     sim_tracker.c  the tracker; sim_client.c: its clients; sim_wire.c: the streams between
  *     sim_disk.c     a master's disk: durable late and in order, or failing
  *     sim_master.c   carries out what a master's core wants
  *     sim_worker.c   carries out what a worker's core wants; how it lies and fails
@@ -24,6 +25,7 @@
 #include "peer/master/master.h"
 #include "peer/worker/worker.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_tracker.h"
 #include "tests/sim/truth.h"
 
 enum {
@@ -59,6 +61,9 @@ enum sim_faults {
     SIM_LEAVING = 64,        /* workers go in good order, and come back */
     SIM_STOPS = 128,         /* a master is stopped in good order, and goes on later */
     SIM_AIMED_CRASH = 256,   /* one crash, around one commit: the seed says which */
+    SIM_TRACKER = 512,       /* crashes, alone or with its machine */
+    SIM_WIRES = 1024,        /* connections to the tracker break, stall, or are cut one way */
+    SIM_NEWCOMERS = 2048,    /* a worker comes whenever the tracker is back, and is to be hired */
 };
 
 /* One row of scenario.c's table. Counts of roles; the rest of the workers are honest. */
@@ -77,6 +82,8 @@ struct sim_scenario {
     bool shared_prefix; /* two of the workers live in one network */
     uint32_t fail_every, big_every, answer_every;
     uint32_t faults;
+    bool long_slices; /* and faults rarely */
+    bool near;        /* no link is a slow one */
     bool may_give_up; /* slices may end as given up */
 };
 
@@ -94,19 +101,29 @@ enum sim_event_kind {
     SIM_CONNECT,       /* node dials job */
     SIM_MASTER_TIMER,
     SIM_WORKER_TIMER,
-    SIM_RAN,      /* node, place */
-    SIM_ON_WAY,   /* node, place */
-    SIM_VETTED,   /* node, job */
-    SIM_FILES,    /* node, job */
-    SIM_PULLED,   /* job, slice, attempt, link */
-    SIM_JUDGED,   /* job, slice, attempt */
-    SIM_SYNCED,   /* job */
-    SIM_HIRE,     /* node: looks for work */
-    SIM_FAULT,    /* the next one */
-    SIM_START,    /* node comes up */
-    SIM_GONE,     /* node that was leaving is gone */
-    SIM_REPLAYED, /* node sends something old */
-    SIM_CALM,     /* no more faults */
+    SIM_RAN,          /* node, place */
+    SIM_ON_WAY,       /* node, place */
+    SIM_VETTED,       /* node, job */
+    SIM_FILES,        /* node, job */
+    SIM_PULLED,       /* job, slice, attempt, link */
+    SIM_JUDGED,       /* job, slice, attempt */
+    SIM_SYNCED,       /* job */
+    SIM_OWN_TIE,      /* node: its own worker ties itself to its master */
+    SIM_FAULT,        /* the next one */
+    SIM_START,        /* node comes up */
+    SIM_GONE,         /* node that was leaving is gone */
+    SIM_REPLAYED,     /* node sends something old */
+    SIM_CALM,         /* no more faults */
+    SIM_WIRE_CONNECT, /* node, serial: its client's dial */
+    SIM_WIRE_BYTES,   /* link: the wire's number; end: arrive */
+    SIM_WIRE_CLOSED,  /* link, end: the other side has closed */
+    SIM_CLIENT_TIMER,
+    SIM_TRACKER_TIMER,
+    SIM_TRACKER_START,
+    SIM_REFRESH,   /* node tells its tracker what has changed */
+    SIM_NEWCOMER,  /* node comes up, and should be hired */
+    SIM_HIRED_DUE, /* node, serial: now at the latest */
+    SIM_KNOWN_DUE, /* every node is at home at the tracker again */
 };
 
 struct sim_event {
@@ -171,6 +188,7 @@ struct sim_old_vote {
 };
 
 struct sim_node {
+    struct sim *sim;
     uint32_t index;
     bool up;
     uint32_t epoch;
@@ -186,6 +204,8 @@ struct sim_node {
     struct sim_event timer;
     struct sim_place places[SIM_PLACES_MAX];
     bool dialing[SIM_MASTERS_MAX];
+    struct sim_client tracker;
+    struct sim_event client_timer;
     struct sim_output *outputs;
     size_t output_count, output_cap;
     struct sim_old_vote old[8];
@@ -229,6 +249,8 @@ struct sim {
     uint32_t node_count;
     struct sim_master masters[SIM_MASTERS_MAX];
     uint32_t master_count;
+    struct sim_tracker tracker;
+    struct sim_event tracker_timer;
     struct sim_link **links;
     size_t link_count, link_cap;
     struct sim_link *inside; /* its session's callback is running */

@@ -231,6 +231,7 @@ void sim_master_step(struct sim *s, struct sim_master *m, struct master_event *e
     uint64_t due_ms = master_deadline_ms(m->core);
     uint64_t due_us = due_ms == UINT64_MAX ? SIM_NEVER : due_ms * SIM_MS;
     sim_arm(s, &m->timer, due_us);
+    sim_client_refresh(s, node_of(s, m));
 }
 
 enum pn_status sim_master_frame(struct sim *s, const struct sim_link *l, const struct frame *f)

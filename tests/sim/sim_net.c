@@ -63,6 +63,13 @@ void sim_send(struct sim *s, uint32_t link, int end, struct pn_bytes frame)
     }
 }
 
+/* Up, or in vain: until then nobody else may hire for this place. */
+static void dial_over(struct sim *s, struct sim_node *n, uint32_t job)
+{
+    n->dialing[job] = false;
+    sim_client_refresh(s, n);
+}
+
 /* --- the end of a link ------------------------------------------------------------------------ */
 
 /* This end is closed; its core hears of it as an event of its own. */
@@ -79,6 +86,8 @@ static void end_now(struct sim *s, struct sim_link *l, int end)
         struct sim_event *ev = sim_after(s, 1, SIM_LINK_DOWN, 0);
         ev->link = l->id;
         ev->end = (uint32_t)end;
+    } else if (end == 0 && s->nodes[e->node].epoch == e->epoch) {
+        dial_over(s, &s->nodes[e->node], l->job);
     }
 }
 
@@ -147,6 +156,7 @@ static enum pn_status on_worker_hello(void *arg, const struct hello *hello, stru
     struct sim *s = l->sim;
     struct sim_node *n = &s->nodes[l->end[0].node];
     l->end[0].told = true;
+    dial_over(s, n, l->job);
     struct worker_event ev = {
         .kind = WORKER_ENGAGE, .link = l->id, .own = l->own, .job = s->masters[l->job].config.job};
     sim_worker_step(s, n, &ev);
@@ -189,9 +199,9 @@ void sim_dial(struct sim *s, struct sim_node *n, uint32_t job)
 
 static void connect_now(struct sim *s, struct sim_node *n, uint32_t job)
 {
-    n->dialing[job] = false;
     struct sim_node *to = &s->nodes[job];
     if (!to->up || n->worker == NULL) {
+        dial_over(s, n, job);
         return;
     }
     struct sim_link *l = calloc(1, sizeof *l);
@@ -202,8 +212,9 @@ static void connect_now(struct sim *s, struct sim_node *n, uint32_t job)
     l->id = (uint32_t)s->link_count;
     l->job = job;
     l->own = n == to;
-    l->delay_us = sim_chance(&s->random, 10) ? sim_between(&s->random, SIM_S, 3 * SIM_S)
-                                             : sim_between(&s->random, 100, 60 * SIM_MS);
+    l->delay_us = !s->scenario->near && sim_chance(&s->random, 10)
+                      ? sim_between(&s->random, SIM_S, 3 * SIM_S)
+                      : sim_between(&s->random, 100, 60 * SIM_MS);
     const struct hello hello = {.version = HELLO_VERSION, .slots = n->slots};
     const struct session_events events[2] = {{on_worker_hello, on_worker_frame, l},
                                              {on_master_hello, on_master_frame, l}};

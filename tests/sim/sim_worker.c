@@ -30,6 +30,9 @@ void sim_worker_up(struct sim *s, struct sim_node *n)
         n->places[i] = (struct sim_place){.serial = n->places[i].serial};
     }
     memset(n->dialing, 0, sizeof n->dialing);
+    if (own) {
+        (void)sim_after_on(s, sim_between(&s->random, SIM_MS, SIM_S), SIM_OWN_TIE, n);
+    }
     if (n->role == SIM_REPLAY) {
         (void)sim_after_on(s, SIM_S, SIM_REPLAYED, n);
     }
@@ -308,6 +311,7 @@ void sim_worker_step(struct sim *s, struct sim_node *n, struct worker_event *ev)
     sim_watch_worker(s, n);
     uint64_t due_ms = worker_deadline_ms(n->worker);
     sim_arm(s, &n->timer, due_ms == UINT64_MAX ? SIM_NEVER : due_ms * SIM_MS);
+    sim_client_refresh(s, n);
 }
 
 enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const struct frame *f)
@@ -319,21 +323,13 @@ enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const s
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* What the tracker does: idle slots and demand meet. */
-static void hire(struct sim *s, struct sim_node *n)
+/* What the peer does when a run begins or goes on: the way to its own worker is in memory. */
+static void own_tie(struct sim *s, struct sim_node *n)
 {
-    struct sim_event *e =
-        sim_after(s, sim_between(&s->random, 300 * SIM_MS, 2 * SIM_S), SIM_HIRE, 0);
-    e->node = n->index;
-    for (uint32_t i = 0; i < s->master_count && n->worker != NULL; i++) {
-        const struct sim_master *m = &s->masters[i];
-        bool own = n->index == i;
-        if (m->core == NULL || m->ended || worker_engaged(n->worker, &m->config.job)) {
-            continue;
-        }
-        if (own || (worker_idle_slots(n->worker) > 0 && master_demand(m->core) > 0)) {
-            sim_dial(s, n, i);
-        }
+    const struct sim_master *m = &s->masters[n->index];
+    (void)sim_after_on(s, sim_between(&s->random, 300 * SIM_MS, 2 * SIM_S), SIM_OWN_TIE, n);
+    if (!m->ended && m->core != NULL && !worker_engaged(n->worker, &m->config.job)) {
+        sim_dial(s, n, n->index);
     }
 }
 
@@ -365,8 +361,8 @@ void sim_worker_event(struct sim *s, const struct sim_event *e)
         }
         sim_worker_step(s, n, &ev);
         break;
-    case SIM_HIRE:
-        hire(s, n);
+    case SIM_OWN_TIE:
+        own_tie(s, n);
         break;
     case SIM_REPLAYED:
         replay(s, n);

@@ -22,7 +22,9 @@ const char *human_count(double n, char out[HUMAN_BYTES])
 const char *human_duration(uint64_t ms, char out[HUMAN_BYTES])
 {
     const uint64_t s = ms / 1000 + (ms % 1000 >= 500);
-    if (ms < 9950) {
+    if (ms < 1000) {
+        (void)snprintf(out, HUMAN_BYTES, "%" PRIu64 " ms", ms);
+    } else if (ms < 9950) {
         (void)snprintf(out, HUMAN_BYTES, "%.1f s", (double)ms / 1000);
     } else if (s < 60) {
         (void)snprintf(out, HUMAN_BYTES, "%" PRIu64 " s", s);

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,20 +81,42 @@ static double own_rate(const struct nonce_puzzle *p)
     return nonce_bench_rate(p, nonce_pick(nonce_bench_clock, &wrong), RATE_SECONDS);
 }
 
-/* What will be searched, and how likely it is in vain. */
-static void tell_search(const struct nonce_puzzle *p, uint32_t slices)
+/* What will be searched, and how likely it is in vain; of slices that were not asked for, why so.
+ */
+static void tell_search(const struct nonce_puzzle *p, uint32_t slices, double slot_rate)
 {
     const double count = (double)nonce_range_count(p->range);
     const double miss = exp(count * log1p(-nonce_puzzle_chance(p)));
     char text[HUMAN_BYTES];
-    (void)fprintf(stderr, "preon: %s nonces in %u slices; the chance that none is a hit: %.2g\n",
-                  human_count(count, text), slices, miss);
+    char chosen[3 * HUMAN_BYTES] = "";
+    if (slot_rate > 0) {
+        char length[HUMAN_BYTES];
+        char rate[HUMAN_BYTES];
+        (void)snprintf(
+            chosen, sizeof chosen, " of about %s each, at the %s measured here",
+            human_duration((uint64_t)fmin(count / slices / slot_rate * 1000, 1e18), length),
+            human_rate(slot_rate, "hashes", rate));
+    }
+    (void)fprintf(
+        stderr, "preon: %s nonces in %" PRIu32 " slice%s%s; the chance that none is a hit: %.2g\n",
+        human_count(count, text), slices, slices == 1 ? "" : "s", chosen, miss);
+}
+
+/* How many slices, when the user leaves it open; *slot_rate is what that follows from. */
+static uint32_t choose_slices(const struct context *c, const struct nonce_puzzle *p,
+                              double *slot_rate)
+{
+    uint64_t slots = args_given(&c->args, "workers") ? args_u64(&c->args, "workers") : own_slots();
+    *slot_rate = own_rate(p);
+    return nonce_draft_slices(p, *slot_rate, (uint32_t)slots);
 }
 
 static enum pn_status draft_nonce(const struct context *c, struct manifest *m,
-                                  struct nonce_puzzle *puzzle, struct pn_err *err)
+                                  struct nonce_puzzle *puzzle, double *slot_rate,
+                                  struct pn_err *err)
 {
     struct job_draft draft;
+    *slot_rate = 0;
     enum pn_status status = puzzle_read(&c->args, puzzle, err);
     if (status != PN_OK) {
         return status;
@@ -107,11 +130,8 @@ static enum pn_status draft_nonce(const struct context *c, struct manifest *m,
     }
     status = nonce_draft(&c->args, puzzle, &draft, err);
     if (status == PN_OK) {
-        uint64_t slots =
-            args_given(&c->args, "workers") ? args_u64(&c->args, "workers") : own_slots();
-        draft.slice_count = args_given(&c->args, "slices")
-                                ? (uint32_t)args_u64(&c->args, "slices")
-                                : nonce_draft_slices(puzzle, own_rate(puzzle), (uint32_t)slots);
+        draft.slice_count = args_given(&c->args, "slices") ? (uint32_t)args_u64(&c->args, "slices")
+                                                           : choose_slices(c, puzzle, slot_rate);
         status = take_draft(&draft, m, err);
     }
     job_draft_fini(&draft);
@@ -279,13 +299,14 @@ enum exit_code command_create_nonce(struct context *c)
 {
     struct launch l;
     struct nonce_puzzle puzzle;
+    double slot_rate;
     struct pn_err err;
     launch_init(&l);
-    enum exit_code code = draft_nonce(c, &l.manifest, &puzzle, &err) == PN_OK
+    enum exit_code code = draft_nonce(c, &l.manifest, &puzzle, &slot_rate, &err) == PN_OK
                               ? launch_seal(c, &l)
                               : complain_usage(&err);
     if (code == EXIT_CODE_OK) {
-        tell_search(&puzzle, l.manifest.slice_count);
+        tell_search(&puzzle, l.manifest.slice_count, slot_rate);
         code = launch_run(c, &l);
     }
     launch_fini(&l);

@@ -11,6 +11,9 @@
 /* 1024 windows of 65,536 nonces, or more of more: as in real slices. */
 enum { NONCES_AT_MOST = 1 << 30, THREADS_MAX = 1024 };
 
+/* So many nonces are searched whatever the range has: a rate over three of them says nothing. */
+static const uint64_t NONCES_AT_LEAST = UINT64_C(1) << 26;
+
 uint64_t nonce_bench_clock(void)
 {
     struct timespec t;
@@ -39,6 +42,20 @@ static bool on_progress(void *arg, double done)
     return (double)(m->end - m->begin) < m->seconds * 1e9;
 }
 
+/* Where a puzzle's rate is measured: its range, made long enough, towards the end of all nonces. */
+static struct nonce_range bench_range(const struct nonce_puzzle *p)
+{
+    const uint64_t max = nonce_puzzle_nonce_max(p->append);
+    struct nonce_range range = p->range;
+    if (range.last - range.first >= NONCES_AT_MOST) {
+        range.last = range.first + NONCES_AT_MOST - 1;
+    } else if (range.last - range.first < NONCES_AT_LEAST) {
+        range.first = max - range.first < NONCES_AT_LEAST ? max - NONCES_AT_LEAST : range.first;
+        range.last = range.first + NONCES_AT_LEAST;
+    }
+    return range;
+}
+
 double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel *kernel,
                         double seconds)
 {
@@ -48,11 +65,10 @@ double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel 
     }
     struct meter m = {.begin = nonce_bench_clock(), .seconds = seconds};
     const struct nonce_watch watch = {on_progress, &m};
-    struct nonce_range range = p->range;
-    if (range.last - range.first >= NONCES_AT_MOST) {
-        range.last = range.first + NONCES_AT_MOST - 1;
-    }
-    enum pn_status status = nonce_search(p, range, kernel, &watch, report);
+    struct nonce_puzzle all = *p;
+    all.goal = NONCE_ALL; /* no hit ends the search early, and next to nothing is one */
+    nonce_puzzle_set_zeros(&all, 8 * NONCE_KEY_BYTES);
+    enum pn_status status = nonce_search(&all, bench_range(p), kernel, &watch, report);
     free(report);
     return status == PN_OK && m.end > m.begin ? m.hashes * 1e9 / (double)(m.end - m.begin) : 0;
 }

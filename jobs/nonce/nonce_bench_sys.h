@@ -31,8 +31,10 @@ enum pn_status nonce_bench_run(uint32_t threads, double seconds, struct nonce_be
 /* Nanoseconds of processor time of the calling thread: other load on the machine does not count. */
 uint64_t nonce_bench_clock(void);
 
-/* Hashes a second of one puzzle and kernel on the calling thread, over about `seconds`, the range
- * once at most. */
+/*
+ * Hashes a second of a puzzle and kernel on the calling thread, over about `seconds`. Of the range
+ * the beginning is searched, or as many nonces more as a rate needs; hits do not end it.
+ */
 double nonce_bench_rate(const struct nonce_puzzle *p, const struct nonce_kernel *kernel,
                         double seconds);
 

@@ -109,7 +109,9 @@ static void numbers_are_for_people(void **state)
     assert_string_equal(human_count(999.6, out), "1.00 k");
     assert_string_equal(human_count(61234567, out), "61.2 M");
     assert_string_equal(human_count(612345678, out), "612 M");
-    assert_string_equal(human_duration(0, out), "0.0 s");
+    assert_string_equal(human_duration(0, out), "0 ms");
+    assert_string_equal(human_duration(999, out), "999 ms");
+    assert_string_equal(human_duration(1000, out), "1.0 s");
     assert_string_equal(human_duration(9940, out), "9.9 s");
     assert_string_equal(human_duration(17200, out), "17 s");
     assert_string_equal(human_duration(200000, out), "3 min 20 s");

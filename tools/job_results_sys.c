@@ -9,14 +9,15 @@
 #include "common/hash.h"
 #include "common/manifest.h"
 #include "jobs/mandelbrot/mandelbrot_sys.h"
-#include "jobs/nonce/nonce_args.h"
+#include "jobs/nonce/nonce_report.h"
+#include "jobs/nonce/nonce_verify.h"
 #include "tools/commands.h"
 #include "tools/human.h"
 #include "tools/paths_sys.h"
 #include "tools/print_sys.h"
 #include "tools/progress.h"
 
-enum { REQUEST_BYTES = 200, PAGE = 64 };
+enum { REQUEST_BYTES = 200, PAGE = 64, SHELL_LINE_BYTES_MAX = 64 * 1024 };
 
 /* --- the job's manifest --- */
 
@@ -51,6 +52,7 @@ static enum pn_status fetch_manifest(struct home *h, const char *job_id, struct 
 struct sink {
     FILE *file; /* the output's own, or NULL */
     struct mandelbrot_png *png;
+    struct buffer *memory;
     struct hash_stream *hash;
     struct pn_err err; /* of whatever failed first */
 };
@@ -63,6 +65,9 @@ static enum pn_status sink_bytes(void *arg, struct pn_bytes bytes)
     }
     if (s->png != NULL) {
         return mandelbrot_png_add(s->png, bytes, &s->err);
+    }
+    if (s->memory != NULL) {
+        return buffer_append(s->memory, bytes);
     }
     if (fwrite(bytes.ptr, 1, bytes.len, s->file) != bytes.len) {
         return pn_fail(&s->err, errno == ENOSPC ? PN_E_FULL : PN_E_SYSTEM, "%s", strerror(errno));
@@ -161,7 +166,8 @@ struct walk {
     const char *into;
     struct sink picture;
     uint64_t next_slice; /* of a picture: they must come without gaps */
-    json_t *all;         /* of a list: what was seen; owned */
+    struct hits *hits;
+    json_t *all; /* of a list: what was seen; owned */
     uint64_t files;
 };
 
@@ -296,37 +302,151 @@ enum exit_code results_write(struct home *h, const char *job_id, const char *int
     return status == PN_OK ? EXIT_CODE_OK : complain(&err);
 }
 
+/* --- the hits of a search for all --- */
+
+struct hits {
+    struct nonce_puzzle puzzle;
+    struct nonce_report report;
+    uint64_t found;  /* by the slices */
+    uint64_t listed; /* of these, by their reports */
+    uint64_t first;
+};
+
+static enum pn_status print_hit(struct hits *h, uint64_t nonce, struct pn_err *err)
+{
+    struct nonce_proof proof;
+    enum pn_status status = nonce_verify(&h->puzzle, nonce, &proof, err);
+    if (status == PN_OK && !proof.hit) {
+        status = pn_fail(err, PN_E_MISMATCH, "nonce %" PRIu64 " is no hit", nonce);
+    }
+    if (status == PN_OK) {
+        h->first = h->listed++ == 0 ? nonce : h->first;
+        (void)printf("nonce %" PRIu64 " hash %s zero_bits %" PRIu32 "\n", nonce, proof.digest,
+                     proof.zero_bits);
+    }
+    return status;
+}
+
+static enum pn_status print_slice_hits(struct walk *w, const json_t *result, struct pn_err *err)
+{
+    struct hits *h = w->hits;
+    struct buffer bytes;
+    const json_t *output = json_array_get(json_object_get(result, "outputs"), 0);
+    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    if (output == NULL) {
+        return PN_OK; /* a slice that failed */
+    }
+    buffer_init(&bytes, NONCE_REPORT_BYTES_MAX);
+    struct sink s = {.memory = &bytes};
+    enum pn_status status = fetch_output(w->home, w->job_id, slice, output, &s, err);
+    if (status == PN_OK) {
+        status = nonce_report_parse(buffer_bytes(&bytes), &h->report, err);
+    }
+    buffer_fini(&bytes);
+    if (status != PN_OK) {
+        pn_err_wrap(err, "slice %" PRIu64, slice);
+        return status;
+    }
+    h->found += h->report.hit_total;
+    for (uint32_t i = 0; i < h->report.hit_count && status == PN_OK; i++) {
+        status = print_hit(h, h->report.hits[i], err);
+    }
+    return status;
+}
+
+/* What they sum up to, and how to check the first, for people. */
+static void tell_hits(const struct manifest *m, const struct hits *h)
+{
+    struct buffer line;
+    buffer_init(&line, SHELL_LINE_BYTES_MAX);
+    (void)fprintf(stderr, "preon: %" PRIu64 " hits in %" PRIu32 " slices", h->found,
+                  m->slice_count);
+    if (h->listed < h->found) {
+        (void)fprintf(stderr, ", %" PRIu64 " of them listed", h->listed);
+    }
+    if (h->listed > 0 && nonce_verify_words((const char *const *)m->args + 1, m->arg_count - 1,
+                                            h->first, &line, NULL) == PN_OK) {
+        (void)fprintf(stderr, "; check the first: %.*s", (int)line.len, (const char *)line.ptr);
+    }
+    (void)fprintf(stderr, "\n");
+    buffer_fini(&line);
+}
+
+static enum exit_code print_hits(struct home *h, const char *job_id, const struct manifest *m)
+{
+    struct pn_err err;
+    struct walk w = {.home = h, .job_id = job_id, .manifest = m, .hits = malloc(sizeof *w.hits)};
+    if (w.hits == NULL) {
+        return complain_text(EXIT_CODE_FAILED, "out of memory");
+    }
+    w.hits->found = w.hits->listed = w.hits->first = 0;
+    enum pn_status status =
+        nonce_args_parse((const char *const *)m->args + 1, m->arg_count - 1, &w.hits->puzzle, &err);
+    if (status == PN_OK) {
+        status = walk_results(&w, print_slice_hits, &err);
+    }
+    enum exit_code code = EXIT_CODE_OK;
+    if (status != PN_OK) {
+        code = complain(&err);
+    } else {
+        if (w.hits->found == 0) {
+            (void)printf("none\n");
+        }
+        tell_hits(m, w.hits);
+        code = w.hits->found > 0 ? EXIT_CODE_OK : EXIT_CODE_NONE;
+    }
+    free(w.hits);
+    return code;
+}
+
+bool results_are_hits(const json_t *job)
+{
+    return strcmp(progress_text(job, "program"), "program:nonce@1") == 0;
+}
+
+enum exit_code results_print_hits(struct home *h, const char *job_id)
+{
+    struct pn_err err;
+    struct manifest m;
+    enum exit_code code =
+        fetch_manifest(h, job_id, &m, &err) == PN_OK ? print_hits(h, job_id, &m) : complain(&err);
+    manifest_fini(&m);
+    return code;
+}
+
 /* --- the answer of a search --- */
 
-static enum pn_status check_nonce(const struct manifest *m, const json_t *job, struct pn_err *err)
+/* check: the line to run by hand is appended to it. */
+static enum pn_status check_nonce(const struct manifest *m, const json_t *job, struct buffer *check,
+                                  struct pn_err *err)
 {
     struct nonce_puzzle puzzle;
-    uint8_t digest[SHA256_DIGEST_BYTES];
+    struct nonce_proof proof = {.hit = false};
     uint64_t nonce = 0;
-    bool hit = false;
+    const char *const *words = (const char *const *)m->args + 1;
     const char *text = progress_text(job, "answer.fields.nonce");
-    enum pn_status status =
-        nonce_args_parse((const char *const *)m->args + 1, m->arg_count - 1, &puzzle, err);
+    enum pn_status status = nonce_args_parse(words, m->arg_count - 1, &puzzle, err);
     if (status == PN_OK) {
         status = args_number(ARGS_U64, text, &nonce, err);
     }
-    if (status != PN_OK) {
-        return status;
+    if (status == PN_OK) {
+        status = nonce_verify(&puzzle, nonce, &proof, err);
     }
-    nonce_puzzle_digest(&puzzle, nonce, digest);
-    (void)nonce_puzzle_word(&puzzle, nonce, &hit);
-    return hit ? PN_OK
-               : pn_fail(err, PN_E_MISMATCH, "nonce %s is no hit: this peer's answer is false",
-                         text);
+    if (status == PN_OK && !proof.hit) {
+        status =
+            pn_fail(err, PN_E_MISMATCH, "nonce %s is no hit: this peer's answer is false", text);
+    }
+    return status == PN_OK ? nonce_verify_words(words, m->arg_count - 1, nonce, check, err)
+                           : status;
 }
 
-enum exit_code results_check_answer(struct home *h, const json_t *job)
+enum exit_code results_check_answer(struct home *h, const json_t *job, struct buffer *check)
 {
     struct pn_err err;
     struct manifest m;
     enum pn_status status = fetch_manifest(h, progress_text(job, "id"), &m, &err);
     if (status == PN_OK && is_program(&m, "nonce@1")) {
-        status = check_nonce(&m, job, &err);
+        status = check_nonce(&m, job, check, &err);
     }
     manifest_fini(&m);
     return status == PN_OK ? EXIT_CODE_OK : complain(&err);
@@ -359,6 +479,7 @@ static enum exit_code list_results(struct context *c, struct home *h, const char
     struct pn_err err;
     struct manifest m;
     struct walk w = {.home = h, .job_id = job_id, .manifest = &m, .all = json_array()};
+    enum exit_code code = EXIT_CODE_OK;
     enum pn_status status = fetch_manifest(h, job_id, &m, &err);
     if (status == PN_OK) {
         status = walk_results(&w, keep_slice, &err);
@@ -367,12 +488,15 @@ static enum exit_code list_results(struct context *c, struct home *h, const char
         json_t *json = json_pack("{s:i, s:s, s:O}", "schema", 1, "id", job_id, "results", w.all);
         print_json(json);
         json_decref(json);
+    } else if (status == PN_OK && is_program(&m, "nonce@1") && m.stop == STOP_ALL) {
+        code = print_hits(h, job_id, &m);
     } else if (status == PN_OK) {
         print_results(&m, w.all);
     }
+    code = status == PN_OK ? code : complain(&err);
     json_decref(w.all);
     manifest_fini(&m);
-    return status == PN_OK ? EXIT_CODE_OK : complain(&err);
+    return code;
 }
 
 enum exit_code command_results(struct context *c)

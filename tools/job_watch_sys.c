@@ -17,6 +17,7 @@
 enum {
     REQUEST_BYTES = 160,
     COLUMNS_DEFAULT = 80,
+    CHECK_BYTES_MAX = 64 * 1024,
     WAITING_TOLD_MS = 3000, /* shorter waits are not worth a line */
 };
 
@@ -105,7 +106,7 @@ static void print_liars(const json_t *job)
     }
 }
 
-static void print_answer(const json_t *job)
+static void print_answer(const json_t *job, const struct buffer *check)
 {
     char text[HUMAN_BYTES];
     const char *key = NULL;
@@ -134,9 +135,8 @@ static void print_answer(const json_t *job)
                  human_duration((uint64_t)progress_number(job, "answer.search_ms"), text));
     (void)printf("%-10s %s\n", "received",
                  human_duration((uint64_t)progress_number(job, "answer.received_ms"), text));
-    const char *check = progress_text(job, "answer.fields.check");
-    if (check[0] != '\0') {
-        (void)printf("%-10s %s\n", "check", check);
+    if (check->len > 0) {
+        (void)printf("%-10s %.*s\n", "check", (int)check->len, (const char *)check->ptr);
     }
 }
 
@@ -184,17 +184,22 @@ enum exit_code watch_result(struct context *c, struct home *h, const json_t *job
     }
     print_liars(job);
     enum exit_code code = ending != NULL ? ending->code : EXIT_CODE_FAILED;
+    struct buffer check;
+    buffer_init(&check, CHECK_BYTES_MAX);
     if (strcmp(state, "found") == 0) {
-        enum exit_code checked = results_check_answer(h, job);
+        enum exit_code checked = results_check_answer(h, job, &check);
         code = checked != EXIT_CODE_OK ? checked : code;
     }
     if (c->json) {
         print_json(job);
     } else if (strcmp(state, "found") == 0) {
-        print_answer(job);
+        print_answer(job, &check);
+    } else if (strcmp(state, "done") == 0 && results_are_hits(job)) {
+        code = results_print_hits(h, progress_text(job, "id"));
     } else {
         print_end(job, state);
     }
+    buffer_fini(&check);
     return code;
 }
 
@@ -218,7 +223,8 @@ static enum exit_code ended(struct context *c, struct home *h, const struct watc
     if (w->into != NULL && strcmp(progress_text(job, "state"), "none") != 0) {
         enum exit_code written = results_write(h, w->job_id, w->into, false);
         code = code == EXIT_CODE_OK ? written : code;
-    } else if (strcmp(progress_text(job, "state"), "done") == 0 && !c->json) {
+    } else if (strcmp(progress_text(job, "state"), "done") == 0 && !c->json &&
+               !results_are_hits(job)) {
         (void)fprintf(stderr, "preon: fetch them with `preon job results %.12s -o DIR`\n",
                       w->job_id);
     }

@@ -14,9 +14,11 @@ static void print_proof(const struct context *c, uint64_t nonce, const struct no
                         const struct buffer *line)
 {
     if (c->json) {
-        json_t *json = json_pack("{s:i, s:I, s:s, s:I, s:b, s:s%}", "schema", 1, "nonce",
-                                 (json_int_t)nonce, "hash", proof->digest, "zero_bits",
-                                 (json_int_t)proof->zero_bits, "hit", (int)proof->hit, "check",
+        char text[NONCE_COUNT_TEXT_BYTES]; /* JSON's numbers end before ours */
+        nonce_args_count_text(nonce, text);
+        json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:b, s:s%}", "schema", 1, "nonce", text,
+                                 "hash", proof->digest, "zero_bits", (json_int_t)proof->zero_bits,
+                                 "hit", (int)proof->hit, "check",
                                  line->len > 0 ? (const char *)line->ptr : "", line->len);
         print_json(json);
         json_decref(json);
@@ -46,7 +48,7 @@ enum exit_code command_nonce_verify(struct context *c)
     }
     buffer_init(&line, SHELL_LINE_BYTES_MAX);
     if (nonce_verify_line(&c->args, &puzzle, nonce, &line, &err) != PN_OK) {
-        line.len = 0; /* only the midstate is known: nothing a shell could hash */
+        line.len = 0; /* memory is short: the rest is true without it */
     }
     print_proof(c, nonce, &proof, &line);
     buffer_fini(&line);

@@ -127,7 +127,10 @@ static enum pn_status block_from_midstate(const struct args *a, struct nonce_puz
                        "; it takes a multiple of 64, with --midstate and --block-hex beside it",
                        bytes);
     }
-    enum pn_status status = hex_option(a, "midstate", state, sizeof state, err);
+    enum pn_status status = not_both(a, "midstate", "block", err);
+    if (status == PN_OK) {
+        status = hex_option(a, "midstate", state, sizeof state, err);
+    }
     if (status == PN_OK) {
         status = block_from_hex(a, p, err);
     }
@@ -267,6 +270,9 @@ static enum pn_status read_target(const struct args *a, struct nonce_puzzle *p, 
     if (unit < 0) {
         return status == PN_OK ? PN_E_RANGE : status;
     }
+    if (args_given(a, "unit") && !args_given(a, "zeros")) {
+        return pn_fail(err, PN_E_RANGE, "--unit: says what --zeros counts, which is missing");
+    }
     if (args_given(a, "zeros")) {
         uint64_t bits = args_u64(a, "zeros") * (unit == 0 ? 1 : 4);
         if (bits > 256) {
@@ -396,18 +402,19 @@ enum pn_status nonce_args_puzzle(const struct args *a, const struct pn_bytes *fi
     return status;
 }
 
+const struct args_spec nonce_args_words = {
+    .usage = "program:nonce@1 [options]",
+    .summary = "Searches one slice of a nonce puzzle.",
+    .groups = &nonce_args_group,
+    .group_count = 1,
+    .positional = "a word",
+};
+
 enum pn_status nonce_args_parse(const char *const *argv, size_t argc, struct nonce_puzzle *out,
                                 struct pn_err *err)
 {
-    static const struct args_spec spec = {
-        .usage = "program:nonce@1 [options]",
-        .summary = "Searches one slice of a nonce puzzle.",
-        .groups = &nonce_args_group,
-        .group_count = 1,
-        .positional = "a word",
-    };
     struct args a;
-    enum pn_status status = args_parse(&spec, argv, argc, &a, err);
+    enum pn_status status = args_parse(&nonce_args_words, argv, argc, &a, err);
     if (status != PN_OK) {
         return status;
     }

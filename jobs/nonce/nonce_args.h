@@ -17,6 +17,9 @@ enum { NONCE_BLOCK_BYTES_MAX = 1024 * 1024 };
 /* The table, to be named as a group of a spec. */
 extern const struct args_group nonce_args_group;
 
+/* How the words of a manifest are parsed. */
+extern const struct args_spec nonce_args_words;
+
 /*
  * The puzzle that parsed options pose. file holds the bytes of the file that --block-file names
  * (the caller reads it), NULL when the option is not given or not allowed.

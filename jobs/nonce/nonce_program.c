@@ -9,6 +9,9 @@
 #include "jobs/nonce/nonce_args.h"
 #include "jobs/nonce/nonce_report.h"
 #include "jobs/nonce/nonce_search.h"
+#include "jobs/nonce/nonce_verify.h"
+
+enum { CHECK_BYTES_MAX = 1000 }; /* what an answer's field holds; commands make longer ones */
 
 /* The puzzle and that the slice exists. */
 static enum pn_status puzzle_of(const struct job_slice *slice, struct nonce_puzzle *p,
@@ -241,8 +244,25 @@ static enum pn_status judge(const struct job_slice *slice, struct pn_bytes outpu
 
 /* --- Showing --------------------------------------------------------------------------------- */
 
-static enum pn_status describe_report(const struct nonce_puzzle *p, const struct nonce_report *r,
-                                      struct buffer *out)
+/* "check ", the shell line, and the end of the line; nothing when it is too long for an answer. */
+static enum pn_status describe_check(const struct job_slice *slice, uint64_t nonce,
+                                     struct buffer *out, struct pn_err *err)
+{
+    const size_t len = out->len;
+    enum pn_status status = buffer_printf(out, "check ");
+    if (status == PN_OK) {
+        status = nonce_verify_words(slice->argv, slice->argc, nonce, out, err);
+    }
+    if (status == PN_OK && out->len - len > CHECK_BYTES_MAX) {
+        out->len = len;
+        return PN_OK;
+    }
+    return status == PN_OK ? buffer_printf(out, "\n") : status;
+}
+
+static enum pn_status describe_report(const struct job_slice *slice, const struct nonce_puzzle *p,
+                                      const struct nonce_report *r, struct buffer *out,
+                                      struct pn_err *err)
 {
     uint8_t digest[SHA256_DIGEST_BYTES];
     uint8_t key[NONCE_KEY_BYTES];
@@ -252,15 +272,8 @@ static enum pn_status describe_report(const struct nonce_puzzle *p, const struct
     hex_write((struct pn_bytes){digest, sizeof digest}, hex);
     enum pn_status status = buffer_printf(out, "nonce %" PRIu64 "\nhash %s\nzero_bits %u\n",
                                           r->hits[0], hex, nonce_puzzle_zero_bits(key));
-    struct pn_bytes block = {p->tail, p->tail_len};
-    if (status == PN_OK && p->midstate_bytes == 0) { /* else the block itself is not at hand */
-        status = buffer_printf(out, "check ");
-        if (status == PN_OK) {
-            status = nonce_puzzle_shell_line(p, block, NULL, r->hits[0], out);
-        }
-        if (status == PN_OK) {
-            status = buffer_printf(out, "\n");
-        }
+    if (status == PN_OK) {
+        status = describe_check(slice, r->hits[0], out, err);
     }
     if (status == PN_OK && p->goal == NONCE_ALL) {
         status = buffer_printf(out, "hits");
@@ -288,7 +301,7 @@ static enum pn_status describe(const struct job_slice *slice, struct pn_bytes ou
     }
     status = nonce_report_parse(output, report, err);
     if (status == PN_OK && report->hit_count > 0) {
-        status = describe_report(&p, report, out);
+        status = describe_report(slice, &p, report, out, err);
     }
     free(report);
     return status;

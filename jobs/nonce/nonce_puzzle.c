@@ -153,17 +153,31 @@ double nonce_puzzle_chance(const struct nonce_puzzle *p)
 
 /* --- For people ------------------------------------------------------------------------------ */
 
-/* printf's argument for these bytes, quoted for the shell; octal where it is not plain text. */
-static enum pn_status quoted(struct pn_bytes in, struct buffer *out)
+/*
+ * printf's argument for these bytes, quoted for the shell; octal where it is not plain text, and
+ * where it would begin an option.
+ */
+static enum pn_status quoted(struct pn_bytes in, bool at_start, struct buffer *out)
 {
     enum pn_status status = PN_OK;
     for (size_t i = 0; i < in.len && status == PN_OK; i++) {
         uint8_t c = in.ptr[i];
-        bool plain = c > ' ' && c < 0x7f && c != '\\' && c != '\'' && c != '%';
-        status = plain || c == ' ' ? buffer_append(out, (struct pn_bytes){&c, 1})
-                                   : buffer_printf(out, "\\%03o", c);
+        bool plain = c >= ' ' && c < 0x7f && c != '\\' && c != '\'' && c != '%' &&
+                     !(at_start && i == 0 && c == '-');
+        status =
+            plain ? buffer_append(out, (struct pn_bytes){&c, 1}) : buffer_printf(out, "\\%03o", c);
     }
     return status;
+}
+
+/* A file's name as one word of the shell. */
+static enum pn_status quoted_name(const char *name, struct buffer *out)
+{
+    enum pn_status status = buffer_printf(out, "'");
+    for (; *name != '\0' && status == PN_OK; name++) {
+        status = *name == '\'' ? buffer_printf(out, "'\\''") : buffer_printf(out, "%c", *name);
+    }
+    return status == PN_OK ? buffer_printf(out, "'") : status;
 }
 
 enum pn_status nonce_puzzle_shell_line(const struct nonce_puzzle *p, struct pn_bytes block,
@@ -175,20 +189,25 @@ enum pn_status nonce_puzzle_shell_line(const struct nonce_puzzle *p, struct pn_b
         [NONCE_SHA256HEX] = " | sha256sum | cut -c1-64 | tr -d '\\n' | sha256sum",
     };
     uint8_t text[NONCE_TEXT_BYTES_MAX];
+    const bool has_file = block_file != NULL;
+    const bool by_variable = has_file && block_file[0] == '\0';
     size_t len = nonce_puzzle_encode(p->append, nonce, text);
-    enum pn_status status = block_file != NULL
-                                ? buffer_printf(out, "(cat '%s'; printf '", block_file)
-                                : buffer_printf(out, "printf '");
-    if (status == PN_OK && block_file == NULL) {
-        status = quoted(block, out);
+    enum pn_status status = has_file ? buffer_printf(out, "(cat -- ") : PN_OK;
+    if (status == PN_OK && has_file) {
+        status = by_variable ? buffer_printf(out, "\"$BLOCK\"") : quoted_name(block_file, out);
     }
     if (status == PN_OK) {
-        status = quoted((struct pn_bytes){text, len}, out);
+        status = buffer_printf(out, has_file ? "; printf '" : "printf '");
+    }
+    if (status == PN_OK && !has_file) {
+        status = quoted(block, true, out);
     }
     if (status == PN_OK) {
-        status = quoted((struct pn_bytes){p->suffix, p->suffix_len}, out);
+        status = quoted((struct pn_bytes){text, len}, has_file || block.len == 0, out);
     }
-    return status == PN_OK
-               ? buffer_printf(out, "%s%s", block_file != NULL ? "')" : "'", second[p->hash])
-               : status;
+    if (status == PN_OK) {
+        status = quoted((struct pn_bytes){p->suffix, p->suffix_len}, false, out);
+    }
+    return status == PN_OK ? buffer_printf(out, "%s%s", has_file ? "')" : "'", second[p->hash])
+                           : status;
 }

@@ -85,7 +85,8 @@ double nonce_puzzle_chance(const struct nonce_puzzle *p);
 
 /*
  * A shell line that recomputes the digest of a nonce with printf, cat, openssl and sha256sum.
- * block is what stands before the nonce, or block_file the name of the file that holds it.
+ * block is what stands before the nonce, or block_file the name of the file that holds it; where
+ * only a midstate is known, "" stands for a file that the user is to name in $BLOCK.
  */
 enum pn_status nonce_puzzle_shell_line(const struct nonce_puzzle *p, struct pn_bytes block,
                                        const char *block_file, uint64_t nonce, struct buffer *out);

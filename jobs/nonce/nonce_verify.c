@@ -39,23 +39,39 @@ enum pn_status nonce_verify_line(const struct args *a, const struct nonce_puzzle
                                  struct buffer *out, struct pn_err *err)
 {
     enum { HEADER_NONCE_BYTES = 4 };
-    if (args_given(a, "midstate")) {
-        return pn_fail(err, PN_E_UNSUPPORTED, "the block's beginning is known by its hash only");
-    }
     struct buffer block;
+    const char *file = args_given(a, "midstate") ? "" : args_text(a, "block-file");
     buffer_init(&block, NONCE_BLOCK_BYTES_MAX);
     enum pn_status status = PN_OK;
-    if (args_given(a, "header")) {
+    if (file != NULL) {
+        block.len = 0; /* the shell reads it */
+    } else if (args_given(a, "header")) {
         status = bytes_of_hex(args_text(a, "header"), HEADER_NONCE_BYTES, &block);
     } else if (args_given(a, "block-hex")) {
         status = bytes_of_hex(args_text(a, "block-hex"), 0, &block);
-    } else if (!args_given(a, "block-file")) {
+    } else {
         status = buffer_append(&block, pn_bytes_str(args_text(a, "block")));
     }
     if (status == PN_OK) {
-        status = nonce_puzzle_shell_line(p, buffer_bytes(&block), args_text(a, "block-file"), nonce,
-                                         out);
+        status = nonce_puzzle_shell_line(p, buffer_bytes(&block), file, nonce, out);
     }
     buffer_fini(&block);
     return status == PN_OK ? PN_OK : pn_fail(err, status, "shell line: %s", pn_status_text(status));
+}
+
+enum pn_status nonce_verify_words(const char *const *argv, size_t argc, uint64_t nonce,
+                                  struct buffer *out, struct pn_err *err)
+{
+    struct args a;
+    struct nonce_puzzle p;
+    enum pn_status status = args_parse(&nonce_args_words, argv, argc, &a, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    status = nonce_args_puzzle(&a, NULL, &p, err);
+    if (status == PN_OK) {
+        status = nonce_verify_line(&a, &p, nonce, out, err);
+    }
+    args_fini(&a);
+    return status;
 }

@@ -18,9 +18,14 @@ enum pn_status nonce_verify(const struct nonce_puzzle *p, uint64_t nonce, struct
 
 /*
  * Appends the shell line that prints the same digest; a holds nonce_args_group and p is what
- * nonce_args_puzzle made of it. PN_E_UNSUPPORTED when only the block's midstate is known.
+ * nonce_args_puzzle made of it. Where only the block's midstate is known, the line reads the block
+ * from the file that its reader names in $BLOCK.
  */
 enum pn_status nonce_verify_line(const struct args *a, const struct nonce_puzzle *p, uint64_t nonce,
                                  struct buffer *out, struct pn_err *err);
+
+/* The same from the words of a manifest. */
+enum pn_status nonce_verify_words(const char *const *argv, size_t argc, uint64_t nonce,
+                                  struct buffer *out, struct pn_err *err);
 
 #endif

@@ -439,7 +439,7 @@ static void the_line_to_check_by_hand(void **state)
     assert_string_equal(
         (const char *)line.ptr,
         "printf 'a\\134b\\01242\\045\\047z' | openssl dgst -sha256 -binary | sha256sum"
-        "(cat 'f'; printf '42\\045\\047z') | openssl dgst -sha256 -binary | sha256sum"
+        "(cat -- 'f'; printf '42\\045\\047z') | openssl dgst -sha256 -binary | sha256sum"
         "printf 'a b\\001\\000\\000\\000' | sha256sum"
         "printf 'aff' | sha256sum | cut -c1-64 | tr -d '\\n' | sha256sum");
     buffer_fini(&line);

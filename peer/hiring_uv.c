@@ -134,24 +134,13 @@ void hiring_tell_waiting(struct hiring *h)
         (void)snprintf(w.cause, sizeof w.cause, "no worker, and no tracker is set");
         (void)snprintf(w.remedy, sizeof w.remedy, "give --tracker HOST:PORT");
     } else {
-        char why[TRACKER_CLIENT_WHY_BYTES];
+        struct tracker_why why;
         const struct digest *job = h->stated != NULL ? &h->stated->job : NULL;
-        trackers_why(h->config.trackers, 0, job, why);
-        char *remedy = strstr(why, "; ");
-        if (remedy != NULL) {
-            *remedy = '\0';
-            (void)snprintf(w.remedy, sizeof w.remedy, "%s", remedy + 2);
-        }
-        char *since = strstr(why, " for "); /* who shows it says since when */
-        if (since != NULL) {
-            w.for_ms = strtoull(since + 5, NULL, 10) * 1000;
-            *since = '\0';
-            if (since > why && since[-1] == ',') {
-                since[-1] = '\0';
-            }
-        }
+        trackers_why(h->config.trackers, trackers_best(h->config.trackers), job, &why);
+        w.for_ms = why.for_ms;
+        (void)snprintf(w.remedy, sizeof w.remedy, "%s", why.remedy);
         (void)snprintf(w.cause, sizeof w.cause, "%s",
-                       why[0] != '\0' ? why : "workers have been asked for");
+                       why.cause[0] != '\0' ? why.cause : "workers have been asked for");
     }
     leads_set_waiting(h->config.leads, &w);
 }

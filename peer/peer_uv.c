@@ -55,6 +55,7 @@ struct peer {
     bool leaving;
     uint64_t leaving_since_ms;
     uint64_t started_ms;
+    uint64_t idle_since_ms; /* to the second: when it was last seen at work, or started */
     uv_signal_t signals[2];
     uv_timer_t refresh;
     uint64_t refreshed_ms;
@@ -239,6 +240,9 @@ static void on_poll(uv_timer_t *timer)
             uv_stop(&p->loop);
         }
     } else if (p->open) {
+        struct worker_stats stats;
+        labour_stats(p->labour, &stats);
+        p->idle_since_ms = stats.engagement_count > 0 ? clock_now_ms() : p->idle_since_ms;
         hiring_tell_waiting(p->hiring);
     }
 }
@@ -249,11 +253,36 @@ static void fill_trackers(const struct peer *p, struct peer_status *out)
 {
     for (uint32_t i = 0; i < p->config->tracker_count && i < TRACKERS_SHOWN_MAX; i++) {
         struct tracker_status *t = &out->trackers[out->tracker_count++];
-        char why[TRACKER_CLIENT_WHY_BYTES];
+        struct tracker_why why;
         (void)snprintf(t->name, sizeof t->name, "%s", p->config->trackers[i].name);
-        trackers_why(p->trackers, i, NULL, why);
-        t->connected = why[0] == '\0' && trackers_ready_count(p->trackers) > 0;
-        (void)snprintf(t->trouble, sizeof t->trouble, "%s", why);
+        trackers_why(p->trackers, i, NULL, &why);
+        t->connected = why.cause[0] == '\0';
+        t->since_ms = why.for_ms;
+        (void)snprintf(t->trouble, sizeof t->trouble, "%s%s%s", why.cause,
+                       why.remedy[0] != '\0' ? "; " : "", why.remedy);
+    }
+}
+
+/* A peer that has slots and works for nobody: since when, and what would change it. */
+static void fill_waiting(const struct peer *p, struct waiting *out)
+{
+    struct tracker_why why = {.for_ms = 0};
+    const uint64_t idle_ms = clock_now_ms() - p->idle_since_ms;
+    if (p->config->tracker_count > 0) {
+        trackers_why(p->trackers, trackers_best(p->trackers), NULL, &why);
+    }
+    *out = (struct waiting){.waits = true, .for_ms = idle_ms < why.for_ms ? idle_ms : why.for_ms};
+    if (p->config->tracker_count == 0) {
+        (void)snprintf(out->cause, sizeof out->cause, "no tracker is set");
+        (void)snprintf(out->remedy, sizeof out->remedy, "give --tracker HOST:PORT");
+    } else if (why.cause[0] != '\0') {
+        (void)snprintf(out->cause, sizeof out->cause, "%s", why.cause);
+        (void)snprintf(out->remedy, sizeof out->remedy, "%s", why.remedy);
+    } else {
+        (void)snprintf(out->cause, sizeof out->cause,
+                       "no master at the tracker wants this peer's slots");
+        (void)snprintf(out->remedy, sizeof out->remedy,
+                       "it works as soon as somebody there creates a job");
     }
 }
 
@@ -284,11 +313,7 @@ static void peer_status(void *arg, struct peer_status *out)
     (void)snprintf(out->tier_remedy, sizeof out->tier_remedy, "%s", s->remedy);
     fill_trackers(p, out);
     if (stats.engagement_count == 0 && p->config->slot_count > 0) {
-        out->waiting.waits = true;
-        (void)snprintf(out->waiting.cause, sizeof out->waiting.cause, "%s",
-                       trackers_ready_count(p->trackers) > 0
-                           ? "no master at the tracker wants this peer's slots"
-                           : "no tracker answers");
+        fill_waiting(p, &out->waiting);
     }
 }
 
@@ -647,6 +672,7 @@ enum pn_status peer_run(const struct peer_config *config, struct pn_err *err)
     prepare_process(config);
     p->config = config;
     p->started_ms = clock_now_ms();
+    p->idle_since_ms = p->started_ms;
     static const int numbers[2] = {SIGTERM, SIGINT};
     for (int i = 0; i < 2; i++) {
         (void)uv_signal_init(&p->loop, &p->signals[i]);

@@ -23,7 +23,7 @@ struct tracker_client {
 
     enum tracker_client_state state;
     uint64_t deadline_ms; /* of this state; READY: when PING or its answer is due */
-    uint64_t trouble_ms;  /* since when it does not answer */
+    uint64_t since_ms;    /* when it began to answer, or not to */
     uint32_t failures;    /* in a row */
     bool started;
     bool pinged;
@@ -119,7 +119,7 @@ static void dial(struct tracker_client *c, uint64_t now_ms)
 void tracker_client_start(struct tracker_client *c, uint64_t now_ms)
 {
     c->started = true;
-    c->trouble_ms = now_ms;
+    c->since_ms = now_ms;
     dial(c, now_ms);
 }
 
@@ -128,7 +128,7 @@ static void pause_for(struct tracker_client *c, const char *reason, uint64_t now
     bool was_ready = c->state == TRACKER_CLIENT_READY;
     uint32_t exponent = was_ready ? LOST_EXPONENT : c->failures;
     if (was_ready) {
-        c->trouble_ms = now_ms;
+        c->since_ms = now_ms;
         c->failures = LOST_EXPONENT;
     }
     c->failures += c->failures < 16;
@@ -179,6 +179,7 @@ static void greeted(struct tracker_client *c, const struct trackline *hello, uin
     uint64_t ttl_s = hello->ttl_s < TRACKER_CLIENT_TTL_S ? hello->ttl_s : TRACKER_CLIENT_TTL_S;
     c->ttl_ms = ttl_s * 1000;
     c->state = TRACKER_CLIENT_READY;
+    c->since_ms = now_ms;
     c->failures = 0;
     c->keepalive_ms = keepalive_s * 1000;
     c->deadline_ms = now_ms + c->keepalive_ms;
@@ -461,42 +462,30 @@ enum tracker_client_state tracker_client_state(const struct tracker_client *c) {
 
 uint32_t tracker_client_idle_peers(const struct tracker_client *c) { return c->idle_peers; }
 
-static unsigned long long seconds_since(uint64_t then_ms, uint64_t now_ms)
-{
-    return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0;
-}
-
-static void why_lost(const struct tracker_client *c, uint64_t now_ms,
-                     char text[TRACKER_CLIENT_WHY_BYTES])
-{
-    const char *help = strstr(c->reason, "refused") != NULL ? "; start `preon tracker` there" : "";
-    (void)snprintf(text, TRACKER_CLIENT_WHY_BYTES, "tracker %s: %s, for %llu s%s", c->name,
-                   c->reason, seconds_since(c->trouble_ms, now_ms), help);
-}
-
 void tracker_client_why(const struct tracker_client *c, const struct digest *job, uint64_t now_ms,
-                        char text[TRACKER_CLIENT_WHY_BYTES])
+                        struct tracker_why *out)
 {
-    text[0] = '\0';
+    uint64_t since_ms = c->since_ms;
+    *out = (struct tracker_why){.for_ms = 0};
     if (c->state != TRACKER_CLIENT_READY) {
-        why_lost(c, now_ms, text);
+        (void)snprintf(out->cause, sizeof out->cause, "tracker %s: %s", c->name,
+                       c->reason[0] != '\0' ? c->reason : "has not answered yet");
+        (void)snprintf(out->remedy, sizeof out->remedy, "%s",
+                       strstr(c->reason, "refused") != NULL ? "start `preon tracker` there" : "");
+    } else if (job != NULL && !tracker_wants_waiting(&c->wants, job, &since_ms)) {
         return;
-    }
-    uint64_t since_ms;
-    if (job == NULL || !tracker_wants_waiting(&c->wants, job, &since_ms)) {
-        return;
-    }
-    unsigned long long s = seconds_since(since_ms, now_ms);
-    if (c->refusal[0] != '\0') {
-        (void)snprintf(text, TRACKER_CLIENT_WHY_BYTES, "tracker %s refuses for now: %s", c->name,
+    } else if (job != NULL && c->refusal[0] != '\0') {
+        (void)snprintf(out->cause, sizeof out->cause, "tracker %s refuses for now: %s", c->name,
                        c->refusal);
-    } else if (c->idle_peers == 0) {
-        (void)snprintf(text, TRACKER_CLIENT_WHY_BYTES,
-                       "no idle peer at tracker %s for %llu s; start `preon peer`", c->name, s);
-    } else {
-        (void)snprintf(text, TRACKER_CLIENT_WHY_BYTES,
-                       "%u idle peers at tracker %s, but none has taken the job for %llu s; "
-                       "do they allow it, and can they reach this machine?",
-                       c->idle_peers, c->name, s);
+    } else if (job != NULL && c->idle_peers == 0) {
+        (void)snprintf(out->cause, sizeof out->cause, "no idle peer at tracker %s", c->name);
+        (void)snprintf(out->remedy, sizeof out->remedy, "start `preon peer`");
+    } else if (job != NULL) {
+        (void)snprintf(out->cause, sizeof out->cause,
+                       "%u idle peers at tracker %s, but none has taken the job", c->idle_peers,
+                       c->name);
+        (void)snprintf(out->remedy, sizeof out->remedy,
+                       "do they allow it, and can they reach this machine?");
     }
+    out->for_ms = now_ms > since_ms ? now_ms - since_ms : 0;
 }

@@ -22,6 +22,13 @@ enum {
     TRACKER_CLIENT_WHY_BYTES = 256,
 };
 
+/* What keeps a demand, or the connection, waiting. An empty cause: nothing does. */
+struct tracker_why {
+    char cause[TRACKER_CLIENT_WHY_BYTES];  /* "no idle peer at tracker 127.0.0.1:7600" */
+    char remedy[TRACKER_CLIENT_WHY_BYTES]; /* "start `preon peer`"; may be empty */
+    uint64_t for_ms;                       /* how long it has been like this */
+};
+
 /* None of these may call the client, but on_hire and on_peers may state things anew. */
 struct tracker_client_ops {
     /* Open a connection; tell tracker_client_connected or _lost. */
@@ -101,12 +108,10 @@ enum tracker_client_state tracker_client_state(const struct tracker_client *c);
 uint32_t tracker_client_idle_peers(const struct tracker_client *c);
 
 /*
- * Why the demand for this job is not met, as far as this tracker knows, and since when:
- *     no idle peer at tracker 127.0.0.1:7600 for 12 s; start `preon peer`
- *     tracker 127.0.0.1:7600: connection refused, for 12 s; start `preon tracker` there, or …
- * An empty text when nothing is waited for. job may be NULL: about the connection only.
+ * Why the demand for this job is not met, as far as this tracker knows. job may be NULL: about the
+ * connection only, and for_ms also tells how long there has been one.
  */
 void tracker_client_why(const struct tracker_client *c, const struct digest *job, uint64_t now_ms,
-                        char text[TRACKER_CLIENT_WHY_BYTES]);
+                        struct tracker_why *out);
 
 #endif

@@ -457,6 +457,15 @@ uint32_t trackers_ready_count(const struct trackers *all)
     return ready;
 }
 
+uint32_t trackers_best(const struct trackers *all)
+{
+    uint32_t i = 0;
+    while (i < all->count && !is_ready(&all->list[i])) {
+        i++;
+    }
+    return i < all->count ? i : 0;
+}
+
 uint32_t trackers_idle_peers(const struct trackers *all)
 {
     uint32_t most = 0;
@@ -478,8 +487,8 @@ bool trackers_on_lan(const struct trackers *all)
 }
 
 void trackers_why(const struct trackers *all, uint32_t index, const struct digest *job,
-                  char text[TRACKER_CLIENT_WHY_BYTES])
+                  struct tracker_why *out)
 {
     assert(index < all->count);
-    tracker_client_why(all->list[index].core, job, clock_now_ms(), text);
+    tracker_client_why(all->list[index].core, job, clock_now_ms(), out);
 }

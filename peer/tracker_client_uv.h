@@ -49,8 +49,11 @@ uint32_t trackers_idle_peers(const struct trackers *t);
 /* A tracker on a loopback or private address is connected: such peers may be dialled (--lan). */
 bool trackers_on_lan(const struct trackers *t);
 
+/* The first of them that answers, else the first. */
+uint32_t trackers_best(const struct trackers *t);
+
 /* tracker_client_why of the index-th tracker. */
 void trackers_why(const struct trackers *t, uint32_t index, const struct digest *job,
-                  char text[TRACKER_CLIENT_WHY_BYTES]);
+                  struct tracker_why *out);
 
 #endif

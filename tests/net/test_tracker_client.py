@@ -70,7 +70,7 @@ class TrackerClient(unittest.TestCase):
     def test_two_peers_find_each_other_and_work(self):
         at = f"127.0.0.1:{self.tracker().port}"
         master = self.client(at, f"serve={JOB}:5000", f"demand={JOB}:5000:16:nonce@1")
-        master.wait_for("why no idle peer at tracker .* for [0-9]+ s; start `preon peer`")
+        master.wait_for("why no idle peer at tracker .*; start `preon peer`")
         worker = self.client(at, "idle=4:full nonce@1", f"query={JOB}")
         worker.wait_for(f"hire 127.0.0.1:5000 {JOB}")
         worker.wait_for(f"peers {JOB} 127.0.0.1:5000$")
@@ -108,7 +108,7 @@ class TrackerClient(unittest.TestCase):
             dead = f"127.0.0.1:{nobody.getsockname()[1]}"
             alive = f"127.0.0.1:{self.tracker().port}"
             worker = self.client(f"{dead},{alive}", "idle=2:")
-            worker.wait_for(f"why tracker {dead}: connection refused, for [0-9]+ s; start")
+            worker.wait_for(f"why tracker {dead}: connection refused; start")
             master = self.client(f"{alive},{dead}", f"demand={JOB}:5000:2:")
             worker.wait_for(f"hire 127.0.0.1:5000 {JOB}")
             master.wait_for("ready 1")

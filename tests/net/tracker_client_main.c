@@ -58,15 +58,15 @@ static void on_timer(uv_timer_t *handle)
 {
     static unsigned turn;
     (void)handle;
-    char why[TRACKER_CLIENT_WHY_BYTES];
+    struct tracker_why why;
     if (trackers_ready_count(trackers) != last_ready) {
         last_ready = trackers_ready_count(trackers);
         (void)printf("ready %u\n", last_ready);
     }
-    trackers_why(trackers, 0, has_demand ? &demanded : NULL, why);
-    if (strcmp(why, last_why) != 0) {
-        memcpy(last_why, why, sizeof why);
-        (void)printf("why %s\n", why);
+    trackers_why(trackers, 0, has_demand ? &demanded : NULL, &why);
+    if (strcmp(why.cause, last_why) != 0) {
+        memcpy(last_why, why.cause, sizeof last_why);
+        (void)printf("why %s; %s\n", why.cause, why.remedy);
     }
     if (has_query && turn++ % 10 == 0) {
         (void)trackers_query(trackers, &queried);

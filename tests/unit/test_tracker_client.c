@@ -195,10 +195,11 @@ static void after_a_restart_all_is_said_again(void **state)
         traced("dial\n");
         tracker_client_lost(client, "connection refused", now_ms);
     }
-    char why[TRACKER_CLIENT_WHY_BYTES];
-    tracker_client_why(client, NULL, 2000 + 12000, why);
-    assert_string_equal(why, "tracker 192.0.2.9:7600: connection refused, for 12 s; "
-                             "start `preon tracker` there");
+    struct tracker_why why;
+    tracker_client_why(client, NULL, 2000 + 12000, &why);
+    assert_string_equal(why.cause, "tracker 192.0.2.9:7600: connection refused");
+    assert_string_equal(why.remedy, "start `preon tracker` there");
+    assert_int_equal(why.for_ms, 12000);
     tracker_client_tick(client, tracker_client_deadline_ms(client));
     greet(now_ms);
     traced("dial\n> HELLO preon/1 proof=77\n> INFORM 4000 " JOB_TEXT " 300\n");
@@ -239,10 +240,10 @@ static void garbage(const char *answer, const char *reason)
     hear(1000, answer);
     assert_int_equal(tracker_client_state(client), TRACKER_CLIENT_PAUSING);
     assert_non_null(strstr(trace, "hang up"));
-    char why[TRACKER_CLIENT_WHY_BYTES];
-    tracker_client_why(client, NULL, 1000, why);
-    if (strstr(why, reason) == NULL) {
-        fail_msg("\"%s\": \"%s\" without \"%s\"", answer, why, reason);
+    struct tracker_why why;
+    tracker_client_why(client, NULL, 1000, &why);
+    if (strstr(why.cause, reason) == NULL) {
+        fail_msg("\"%s\": \"%s\" without \"%s\"", answer, why.cause, reason);
     }
 }
 
@@ -267,26 +268,30 @@ static void demand_says_what_it_waits_for(void **state)
 {
     (void)state;
     const struct digest id = job();
-    char why[TRACKER_CLIENT_WHY_BYTES];
+    struct tracker_why why;
     greet(1000);
     assert_int_equal(tracker_client_demand(client, &id, 4000, 8, pn_bytes_str(""), 1000), PN_OK);
     hear(1000, "OK 0\n");
-    tracker_client_why(client, &id, 13000, why);
-    assert_string_equal(why, "no idle peer at tracker 192.0.2.9:7600 for 12 s; "
-                             "start `preon peer`");
+    tracker_client_why(client, &id, 13000, &why);
+    assert_string_equal(why.cause, "no idle peer at tracker 192.0.2.9:7600");
+    assert_string_equal(why.remedy, "start `preon peer`");
+    assert_int_equal(why.for_ms, 12000);
+    tracker_client_why(client, NULL, 15000, &why);
+    assert_string_equal(why.cause, "");
+    assert_int_equal(why.for_ms, 14000); /* connected since */
     trace[0] = '\0';
     tracker_client_tick(client, 16000); /* asks again how many there are */
     traced("> DEMAND 4000 " JOB_TEXT " 8\n");
     hear(16000, "OK 3\n");
-    tracker_client_why(client, &id, 61000, why);
-    assert_non_null(strstr(why, "3 idle peers at tracker 192.0.2.9:7600"));
+    tracker_client_why(client, &id, 61000, &why);
+    assert_non_null(strstr(why.cause, "3 idle peers at tracker 192.0.2.9:7600"));
     tracker_client_tick(client, 31000);
     hear(31000, "BUSY 60 too many demands from your address\n");
-    tracker_client_why(client, &id, 31000, why);
-    assert_non_null(strstr(why, "refuses for now: too many demands from your address"));
+    tracker_client_why(client, &id, 31000, &why);
+    assert_non_null(strstr(why.cause, "refuses for now: too many demands from your address"));
     assert_int_equal(tracker_client_demand(client, &id, 4000, 0, pn_bytes_str(""), 32000), PN_OK);
-    tracker_client_why(client, &id, 32000, why);
-    assert_string_equal(why, "");
+    tracker_client_why(client, &id, 32000, &why);
+    assert_string_equal(why.cause, "");
 }
 
 static void bad_statements_change_nothing(void **state)

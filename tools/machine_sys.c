@@ -15,11 +15,14 @@ static void print_trackers(const json_t *peer)
     char text[HUMAN_BYTES];
     json_array_foreach(json_object_get(peer, "trackers"), index, tracker)
     {
-        const bool connected = json_is_true(json_object_get(tracker, "connected"));
-        (void)printf("  tracker    %s: %s for %s%s%s\n", progress_text(tracker, "name"),
-                     connected ? "connected" : "not connected",
-                     human_duration((uint64_t)progress_number(tracker, "since_ms"), text),
-                     connected ? "" : "; ", progress_text(tracker, "trouble"));
+        const char *name = progress_text(tracker, "name");
+        const char *since = human_duration((uint64_t)progress_number(tracker, "since_ms"), text);
+        if (json_is_true(json_object_get(tracker, "connected"))) {
+            (void)printf("  tracker    %s: connected for %s\n", name, since);
+        } else {
+            (void)printf("  tracker    %s: not connected for %s\n             %s\n", name, since,
+                         progress_text(tracker, "trouble"));
+        }
     }
 }
 
@@ -27,7 +30,7 @@ static void print_peer(const json_t *peer)
 {
     char line[PROGRESS_BYTES];
     char text[HUMAN_BYTES];
-    (void)printf("%s\n", progress_text(peer, "id"));
+    (void)printf("peer %s\n", progress_text(peer, "id"));
     (void)printf("  up         %s, process %.0f, preon %s\n",
                  human_duration((uint64_t)progress_number(peer, "up_ms"), text),
                  progress_number(peer, "pid"), progress_text(peer, "version"));
@@ -36,12 +39,12 @@ static void print_peer(const json_t *peer)
                                           : "nowhere");
     (void)printf("  slots      %.0f of %.0f busy\n", progress_number(peer, "slots_busy"),
                  progress_number(peer, "slots"));
-    (void)printf("  sandbox    %s", progress_text(peer, "tier"));
+    (void)printf("  sandbox    %s\n", progress_text(peer, "tier"));
     if (progress_text(peer, "tier_reason")[0] != '\0') {
-        (void)printf(": %s; %s", progress_text(peer, "tier_reason"),
+        (void)printf("             %s\n             %s\n", progress_text(peer, "tier_reason"),
                      progress_text(peer, "tier_remedy"));
     }
-    (void)printf("\n  jobs       leads %.0f, works on %.0f\n",
+    (void)printf("  jobs       leads %.0f, works on %.0f\n",
                  progress_number(peer, "jobs_mastered"), progress_number(peer, "jobs_worked_on"));
     print_trackers(peer);
     (void)progress_waiting(peer, line);

@@ -23,8 +23,10 @@ enum {
     REFRESH_MS = 10,     /* changes are told to trackers together, at most so often … */
     REFRESH_SOON_MS = 1, /* … and at once after a pause */
     POLL_MS = 1000,      /* reasons for waiting grow old */
-    LEAVE_MS = 300,      /* for the last frames to leave */
-    LEAVE_MAX_MS = 3000, /* SIGTERM ends within 5 s */
+    DESCRIBE_POLL_MS = 20,
+    DESCRIBE_WITHIN_MS = 2000, /* for answers of earlier runs to be read again */
+    LEAVE_MS = 300,            /* for the last frames to leave */
+    LEAVE_MAX_MS = 3000,       /* SIGTERM ends within 5 s */
     POOL_THREADS_MIN = 4,
     HELD_PATH_BYTES = 32,
     HELD_FD_MIN = 64,
@@ -55,6 +57,7 @@ struct peer {
     bool leaving;
     uint64_t leaving_since_ms;
     uint64_t started_ms;
+    uint64_t opened_ms;
     uint64_t idle_since_ms; /* to the second: when it was last seen at work, or started */
     uv_signal_t signals[2];
     uv_timer_t refresh;
@@ -65,6 +68,7 @@ struct peer {
 };
 
 static void leave(struct peer *p);
+static void open_control(struct peer *p);
 
 /* --- what the rooms ask of each other --------------------------------------------------------- */
 
@@ -239,6 +243,8 @@ static void on_poll(uv_timer_t *timer)
         if ((gone_ms >= LEAVE_MS && leads_quiet(p->leads)) || gone_ms >= LEAVE_MAX_MS) {
             uv_stop(&p->loop);
         }
+    } else if (p->open && p->control == NULL) {
+        open_control(p);
     } else if (p->open) {
         struct worker_stats stats;
         labour_stats(p->labour, &stats);
@@ -356,11 +362,14 @@ static void fail(struct peer *p, enum pn_status status)
     uv_stop(&p->loop);
 }
 
-/* The sandbox's tier is known: runs go on, clients and trackers may come. */
-static void open_for_business(struct peer *p)
+/* Clients may come, when the answers of earlier runs can be told; but not late for that. */
+static void open_control(struct peer *p)
 {
-    p->open = true;
-    leads_resume_all(p->leads);
+    if (!leads_described(p->leads) && clock_now_ms() - p->opened_ms < DESCRIBE_WITHIN_MS) {
+        (void)uv_timer_start(&p->poll, on_poll, DESCRIBE_POLL_MS, DESCRIBE_POLL_MS);
+        return;
+    }
+    (void)uv_timer_start(&p->poll, on_poll, POLL_MS, POLL_MS);
     enum pn_status status =
         control_start(&p->loop, p->config->data_dir, &DESK_OPS, p->desk, &p->control, &p->err);
     if (status != PN_OK) {
@@ -369,6 +378,15 @@ static void open_for_business(struct peer *p)
     }
     tell_ready(p);
     refresh_soon(p);
+}
+
+/* The sandbox's tier is known: runs go on, clients and trackers may come. */
+static void open_for_business(struct peer *p)
+{
+    p->open = true;
+    p->opened_ms = clock_now_ms();
+    leads_resume_all(p->leads);
+    open_control(p);
 }
 
 static void tell_hello(struct peer *p)

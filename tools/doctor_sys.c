@@ -181,9 +181,8 @@ static void check_tracker(struct doctor *d, struct check *out)
                           : json_array_get(json_object_get(client_peer(d->client), "trackers"), 0);
     if (tracker != NULL) {
         bool connected = json_is_true(json_object_get(tracker, "connected"));
-        say(out, connected ? FINE : NOTE, progress_text(tracker, "trouble"),
-            "%.100s: %s", progress_text(tracker, "name"),
-            connected ? "connected" : "not connected");
+        say(out, connected ? FINE : NOTE, progress_text(tracker, "trouble"), "%.100s: %s",
+            progress_text(tracker, "name"), connected ? "connected" : "not connected");
         return;
     }
     char item[CONTEXT_ITEM_BYTES];

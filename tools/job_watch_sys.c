@@ -121,12 +121,7 @@ static void print_answer(const json_t *job, const struct buffer *check)
     if (json_object_size(fields) == 0) {
         (void)printf("%s\n", progress_text(job, "answer.line"));
     }
-    const double done = progress_number(job, "progress.done");
-    const double elapsed_ms = progress_number(job, "elapsed_ms");
-    double rate = progress_number(job, "progress.rate_per_s");
-    if (rate <= 0 && elapsed_ms > 0) {
-        rate = done / elapsed_ms * 1000;
-    }
+    const double rate = progress_number(job, "answer.rate_per_s");
     if (rate > 0) {
         (void)printf("%-10s %s\n", "rate",
                      human_rate(rate, progress_text(job, "progress.unit"), text));

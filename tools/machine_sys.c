@@ -44,8 +44,8 @@ static void print_peer(const json_t *peer)
         (void)printf("             %s\n             %s\n", progress_text(peer, "tier_reason"),
                      progress_text(peer, "tier_remedy"));
     }
-    (void)printf("  jobs       leads %.0f, works on %.0f\n",
-                 progress_number(peer, "jobs_mastered"), progress_number(peer, "jobs_worked_on"));
+    (void)printf("  jobs       leads %.0f, works on %.0f\n", progress_number(peer, "jobs_mastered"),
+                 progress_number(peer, "jobs_worked_on"));
     print_trackers(peer);
     (void)progress_waiting(peer, line);
     if (line[0] != '\0') {

@@ -194,6 +194,7 @@ static json_t *answer_json(const struct job_answer *a)
     put_digest(&o, "worker", &a->worker);
     put_number(&o, "search_ms", a->search_ms);
     put_number(&o, "received_ms", a->received_ms);
+    put(&o, "rate_per_s", json_real(a->rate_per_s));
     struct object fields = object_new();
     for (uint32_t i = 0; i < a->field_count; i++) {
         put_text(&fields, a->fields[i].key, a->fields[i].value);

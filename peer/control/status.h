@@ -48,6 +48,8 @@ struct job_answer {
     uint32_t field_count;
     uint64_t search_ms;   /* of the slice that found it: from its start to the hit */
     uint64_t received_ms; /* from the job's start until the master had verified it */
+    double unit_count;    /* of that slice, searched until the hit; 0: not known */
+    double rate_per_s;    /* of all slots then at work, if each was as fast; 0: not known */
 };
 
 struct liar {

@@ -25,7 +25,7 @@ static struct file_set set_of(const struct lead *d, uint64_t slice, uint64_t att
 
 /* --- inline outputs kept until judged --------------------------------------------------------- */
 
-void lead_bench(struct lead *d, const struct record *r, uint32_t wall_ms)
+void lead_bench(struct lead *d, const struct record *r)
 {
     if (d->program == NULL || r->kind != RECORD_OUTPUT || r->output.in_file) {
         return;
@@ -41,7 +41,6 @@ void lead_bench(struct lead *d, const struct record *r, uint32_t wall_ms)
         memcpy(bytes, r->output.bytes.ptr, r->output.bytes.len);
     }
     b->attempt = r->output.attempt;
-    b->wall_ms = wall_ms;
     b->bytes = bytes;
     b->len = r->output.bytes.len;
     b->next = table_get(&d->bench, &r->output.slice);
@@ -92,7 +91,6 @@ struct judge_work {
     struct lead *lead;
     uint64_t slice;
     uint64_t attempt;
-    uint32_t wall_ms;
     bool describe_only; /* of a run that is over: no event follows */
     struct buffer output;
     bool have;
@@ -100,6 +98,10 @@ struct judge_work {
     struct pn_err err;
     struct job_verdict verdict;
     struct buffer description;
+    /* Of an answer, from the ledger: */
+    struct digest worker;
+    uint32_t wall_ms;
+    uint64_t final_wall_ms; /* 0: not final yet */
 };
 
 static enum pn_status read_file(struct judge_work *w)
@@ -143,6 +145,30 @@ static enum pn_status read_again(struct judge_work *w)
     return status;
 }
 
+static enum pn_status on_answer_record(void *arg, const struct record *r)
+{
+    struct judge_work *w = arg;
+    if (r->kind == RECORD_FINAL) {
+        w->attempt = r->final.attempt;
+        w->final_wall_ms = r->final.at_wall_ms;
+    } else if (r->kind == RECORD_VOTE && r->vote.attempt == w->attempt) {
+        w->worker = r->vote.worker;
+        w->wall_ms = r->vote.wall_ms;
+    }
+    return PN_OK;
+}
+
+/* Who found it and when is told to people; nothing hangs on it. */
+static void read_finder(struct judge_work *w)
+{
+    const struct lead *d = w->lead;
+    struct pn_err err;
+    if (ledger_read_slice(d->of->reader, &d->job, &d->run, w->slice, on_answer_record, w, &err) !=
+        PN_OK) {
+        log_write(LOG_WARN, "master", "whose answer it is: %s", err.text);
+    }
+}
+
 static void judge_work(uv_work_t *req)
 {
     struct judge_work *w = req->data;
@@ -161,18 +187,38 @@ static void judge_work(uv_work_t *req)
     if (w->status == PN_OK && w->verdict.answer) {
         w->status =
             d->program->describe(&slice, buffer_bytes(&w->output), &w->description, &w->err);
+        read_finder(w);
     }
+}
+
+/* From the run's start until the answer was final, or now. */
+static uint64_t received_ms(const struct lead *d, const struct judge_work *w)
+{
+    if (w->final_wall_ms > 0) {
+        return w->final_wall_ms > d->started_wall_ms ? w->final_wall_ms - d->started_wall_ms : 0;
+    }
+    return d->earlier_ms + clock_now_ms() - d->started_ms;
 }
 
 /* "key value" lines become fields. */
 static void keep_answer(struct lead *d, const struct judge_work *w)
 {
     struct job_answer *a = &d->answer;
-    if (a->found && a->slice <= w->slice) {
+    if ((a->found && a->slice <= w->slice) || d->decided) {
         return;
     }
-    *a = (struct job_answer){.found = true, .slice = w->slice, .search_ms = w->wall_ms};
-    a->received_ms = clock_now_ms() - d->started_ms;
+    *a = (struct job_answer){.found = true,
+                             .slice = w->slice,
+                             .worker = w->worker,
+                             .search_ms = w->wall_ms,
+                             .received_ms = received_ms(d, w),
+                             .unit_count = w->verdict.unit_count};
+    if (d->core != NULL && w->wall_ms > 0) {
+        struct master_stats s;
+        master_stats(d->core, &s);
+        const uint64_t slots = s.slot_count < s.slice_count ? s.slot_count : s.slice_count;
+        a->rate_per_s = w->verdict.unit_count * 1000 / w->wall_ms * (double)slots;
+    }
     (void)snprintf(a->line, sizeof a->line, "%s", w->verdict.line);
     const char *at = (const char *)w->description.ptr;
     size_t left = w->description.len;
@@ -204,6 +250,7 @@ static void after_judge(uv_work_t *req, int uv_status)
         log_write(LOG_ERROR, "master", "judging slice %llu: %s", (unsigned long long)w->slice,
                   w->err.text);
     }
+    d->of->describing -= w->describe_only;
     d->audited_units += w->status == PN_OK ? w->verdict.unit_audited_count : 0;
     if (!w->describe_only) {
         struct master_event ev = {.kind = MASTER_JUDGED, .slice = w->slice, .attempt = w->attempt};
@@ -234,11 +281,11 @@ static void start_judge(struct lead *d, uint64_t slice, uint64_t attempt, bool d
     w->slice = slice;
     w->attempt = attempt;
     w->describe_only = describe_only;
+    d->of->describing += describe_only;
     buffer_init(&w->output, (size_t)d->program->output_bytes_max);
     buffer_init(&w->description, (size_t)16 * 1024);
     const struct benched *b = benched_find(d, slice, attempt);
     if (b != NULL) {
-        w->wall_ms = b->wall_ms;
         w->have = buffer_append(&w->output, (struct pn_bytes){b->bytes, b->len}) == PN_OK;
     }
     lead_pin(d);

@@ -106,7 +106,7 @@ static void run_over(struct lead *d)
     char job[DIGEST_SHORT_BYTES];
     digest_short(&d->job, job);
     log_write(LOG_INFO, "master", "job %s: over after %llu ms, %llu of %llu slices final", job,
-              (unsigned long long)(d->ended_ms - d->started_ms),
+              (unsigned long long)(d->earlier_ms + d->ended_ms - d->started_ms),
               (unsigned long long)d->last_stats.final_count,
               (unsigned long long)d->last_stats.slice_count);
 }
@@ -200,12 +200,11 @@ static void commit(struct lead *d)
     if (a->record_count == 0) {
         return;
     }
-    uint32_t wall_ms = 0;
     for (size_t i = 0; i < a->record_count; i++) {
-        wall_ms = a->records[i].kind == RECORD_VOTE ? a->records[i].vote.wall_ms : wall_ms;
-        lead_bench(d, &a->records[i], wall_ms);
+        lead_bench(d, &a->records[i]);
         if (a->records[i].kind == RECORD_JOB_STATE) {
             (void)snprintf(d->reason, sizeof d->reason, "%s", a->records[i].job_state.reason);
+            d->decided = a->records[i].job_state.state != JOB_RUNNING;
         }
     }
     d->seq = a->seq;
@@ -332,7 +331,7 @@ static enum pn_status on_record(void *arg, const struct record *r)
         *liar = (struct liar){.worker = r->lie.worker, .slice = r->lie.slice};
         (void)snprintf(liar->reason, sizeof liar->reason, "%s", r->lie.reason);
     }
-    lead_bench(d, r, 0);
+    lead_bench(d, r);
     return master_replay(d->core, r);
 }
 
@@ -349,6 +348,7 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     d->liars_shown = 0;
     d->seq = 0;
     d->committed_seq = 0;
+    d->decided = false;
     struct load load = {d, resumed, UINT64_MAX};
     enum pn_status status = ledger_load(d->of->reader, &d->job, &d->run, on_record, &load, err);
     if (status != PN_OK) {
@@ -359,7 +359,9 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     if (load.answer_slice != UINT64_MAX && !d->answer.found) {
         lead_describe_again(d, load.answer_slice);
     }
+    const uint64_t wall_ms = clock_wall_ms();
     d->started_ms = clock_now_ms();
+    d->earlier_ms = 0;
     if (d->state != JOB_RUNNING && !resumed) {
         master_stats(d->core, &d->last_stats); /* over: only its numbers are wanted */
         d->last_stats.state = d->state;
@@ -373,7 +375,10 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     }
     d->state = JOB_RUNNING;
     d->ended_wall_ms = 0;
-    d->started_wall_ms = clock_wall_ms();
+    if (resumed || d->started_wall_ms == 0 || d->started_wall_ms > wall_ms) {
+        d->started_wall_ms = wall_ms;
+    }
+    d->earlier_ms = wall_ms - d->started_wall_ms;
     if (!d->timer_open) {
         (void)uv_timer_init(d->of->config.loop, &d->timer);
         d->timer.data = d;

@@ -15,7 +15,6 @@
 /* An inline output that may still have to be judged. */
 struct benched {
     uint64_t attempt;
-    uint32_t wall_ms; /* of the attempt, as its vote says */
     size_t len;
     uint8_t *bytes;       /* owned */
     struct benched *next; /* of the same slice */
@@ -52,9 +51,11 @@ struct lead {
     uint64_t started_wall_ms;
     uint64_t ended_wall_ms;
     uint64_t started_ms;
+    uint64_t earlier_ms; /* that the run had lasted when this process took it up */
     uint64_t ended_ms;
     uint64_t seq;
     uint64_t committed_seq;
+    bool decided;           /* how the run ends is with the ledger: no other answer counts */
     enum pn_status refused; /* the ledger did not take the last batch */
     struct table bench;     /* slice -> benched */
     struct waiting_judge *judges;
@@ -79,6 +80,7 @@ struct leads {
     struct table by_job;
     struct lead *first;
     struct waiting waiting;
+    uint32_t describing; /* answers of runs that are over, on their way to be read again */
     uint32_t pins;
     bool freeing;
     void (*on_freed)(void *arg);
@@ -106,7 +108,7 @@ void lead_cancel_pulls(struct lead *d);
 void lead_judge(struct lead *d, uint64_t slice, uint64_t attempt);
 void lead_judge_committed(struct lead *d);
 void lead_release(struct lead *d, uint64_t slice, uint64_t attempt);
-void lead_bench(struct lead *d, const struct record *r, uint32_t wall_ms);
+void lead_bench(struct lead *d, const struct record *r);
 void lead_unbench(struct lead *d, uint64_t slice);
 void lead_unbench_all(struct lead *d);
 /* After a restart: describes the answer of a run that has ended. */

@@ -68,6 +68,9 @@ static void fill_progress(const struct lead *d, struct job_status *out)
     (void)snprintf(out->unit, sizeof out->unit, "%s", e.unit);
     out->units_total = e.unit_count;
     out->units_done = per_slice * (double)out->slices_final;
+    if (d->answer.unit_count > 0 && out->slices_final > 0) {
+        out->units_done -= per_slice - d->answer.unit_count; /* that slice ended at its hit */
+    }
     fill_workers(d, per_slice, out);
     fill_expectation(&e, out);
 }
@@ -148,10 +151,12 @@ void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
     }
     fill_waiting(d, &s, now_ms, out);
     if (d->started_wall_ms > 0) {
-        out->elapsed_ms = (d->ended_wall_ms > 0 ? d->ended_ms : now_ms) - d->started_ms;
+        const uint64_t until_ms = d->ended_wall_ms > 0 ? d->ended_ms : now_ms;
+        out->elapsed_ms = d->earlier_ms + until_ms - d->started_ms;
     }
     if (m->timeout_s > 0 && d->core != NULL && d->state == JOB_RUNNING) {
         uint64_t limit = (uint64_t)m->timeout_s * 1000;
-        out->timeout_in_ms = limit > out->elapsed_ms ? limit - out->elapsed_ms : 1;
+        uint64_t gone = now_ms - d->started_ms; /* counted anew after a restart */
+        out->timeout_in_ms = limit > gone ? limit - gone : 1;
     }
 }

@@ -158,6 +158,8 @@ void leads_stop_all(struct leads *l)
     }
 }
 
+bool leads_described(const struct leads *l) { return l->describing == 0; }
+
 bool leads_quiet(const struct leads *l)
 {
     for (const struct lead *d = l->first; d != NULL; d = d->next) {

@@ -49,6 +49,9 @@ void leads_resume_all(struct leads *l);
  */
 void leads_stop_all(struct leads *l);
 
+/* True when the answers of runs that ended before this process began can be told. */
+bool leads_described(const struct leads *l);
+
 /* True when nothing is under way at the ledger. */
 bool leads_quiet(const struct leads *l);
 

@@ -53,6 +53,16 @@ class Embedded(unittest.TestCase):
         checked = subprocess.run(["sh", "-c", answer["check"]], capture_output=True, text=True)
         self.assertEqual(checked.stdout.split()[0], digest)
         self.no_peer_is_left()
+        # Told again by another process: the same, and at once.
+        job = self.net.json("job", "list")["jobs"][0]["id"]
+        again = self.net.preon("job", "follow", job, check=0)
+        told = dict(line.split(None, 1) for line in again.stdout.splitlines())
+        for key in "nonce", "hash", "search", "check":
+            self.assertEqual(told[key], answer[key])
+        status = self.net.json("job", "status", job)
+        self.assertGreaterEqual(status["elapsed_ms"], status["answer"]["search_ms"])
+        self.assertGreaterEqual(status["answer"]["received_ms"], status["answer"]["search_ms"])
+        self.assertNotEqual(status["answer"]["worker"], "00" * 32)
 
     def test_none_exists(self):
         done = self.net.preon("job", "create", "nonce", "--difficulty", "60", "--count", "5000",
@@ -145,6 +155,15 @@ class WithPeer(Embedded):
         self.net.preon("job", "cancel", job, check=0)
         self.net.preon("job", "wait", job, check=1)
         self.assertEqual(self.state(job), "cancelled")
+
+    def test_elapsed_time_survives_a_crash(self):
+        job = self.net.create(*ENDLESS[2:4], "70", "--slices", "4096")
+        wait_for(lambda: self.net.json("job", "status", job)["elapsed_ms"] > 1500, 20)
+        self.peer.kill()
+        self.peer = self.net.peer("master", 2)
+        status = self.net.json("job", "status", job)
+        self.assertGreater(status["elapsed_ms"], 1500)
+        self.assertLess(status["elapsed_ms"], 60000 * PATIENCE)
 
     def test_detached_it_goes_on(self):
         job = self.net.create("nonce", "--difficulty", "14")

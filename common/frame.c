@@ -23,6 +23,9 @@ bool frame_type_known(uint8_t type)
     case FRAME_CANCEL:
     case FRAME_RELEASE:
     case FRAME_ENDED:
+    case FRAME_OFFER:
+    case FRAME_IDLE:
+    case FRAME_LEAVE:
     case FRAME_MANIFEST:
     case FRAME_LEAVES:
     case FRAME_BLOCK:

@@ -46,6 +46,10 @@ enum frame_type {
     FRAME_CANCEL = 23,
     FRAME_RELEASE = 24,
     FRAME_ENDED = 25,
+    /* hiring: peer/wire/hire.h */
+    FRAME_OFFER = 26,
+    FRAME_IDLE = 27,
+    FRAME_LEAVE = 28,
     /* data: peer/wire/data.h */
     FRAME_MANIFEST = 32,
     FRAME_LEAVES = 33,

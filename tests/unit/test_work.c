@@ -50,6 +50,7 @@ static enum pn_status write_kind(enum work_kind kind)
     const struct work_progress progress = {what, 3, 10};
     const struct work_give_up give_up = {what, WORK_NO_FILES, "no file crunch.sh"};
     const struct work_ended ended = {what.job, what.run, 2};
+    const struct hire_leave leave = {what.job, HIRE_NOT_WELCOME};
     const struct work_vote vote = a_vote();
     frame.len = 0;
     switch (kind) {
@@ -73,6 +74,14 @@ static enum pn_status write_kind(enum work_kind kind)
         return work_write_give_up(&give_up, &frame);
     case KIND_ENDED:
         return work_write_ended(&ended, &frame);
+    case KIND_IDLE:
+        return hire_write_idle(WORK_SLOTS_MAX, &frame);
+    case KIND_OFFER:
+        return hire_write_offer(7, &what.job, &frame);
+    case KIND_OFFER_ANSWER:
+        return hire_write_reply(7, HIRE_NOT_NOW, &frame);
+    case KIND_LEAVE:
+        return hire_write_leave(&leave, &frame);
     case KIND_COUNT:
         break;
     }
@@ -209,6 +218,24 @@ static void bounds_of_enlist(void **state)
     assert_int_equal(work_parse_enlist(work_body(&frame), &out, NULL), PN_E_TOO_BIG);
 }
 
+static void bounds_of_hiring(void **state)
+{
+    (void)state;
+    uint16_t slots;
+    enum hire_reply reply;
+    struct hire_leave leave = {what.job, (enum hire_leave_reason)3};
+    assert_int_equal(hire_write_idle(WORK_SLOTS_MAX + 1, &frame), PN_OK);
+    assert_int_equal(hire_parse_idle(work_body(&frame), &slots, NULL), PN_E_TOO_BIG);
+    for (uint8_t bad = 0; bad <= 4; bad += 4) {
+        frame.len = 0;
+        assert_int_equal(hire_write_reply(1, (enum hire_reply)bad, &frame), PN_OK);
+        assert_int_equal(hire_parse_reply(work_body(&frame), &reply, NULL), PN_E_MALFORMED);
+    }
+    frame.len = 0;
+    assert_int_equal(hire_write_leave(&leave, &frame), PN_OK);
+    assert_int_equal(hire_parse_leave(work_body(&frame), &leave, NULL), PN_E_MALFORMED);
+}
+
 static void texts_for_people_are_tidied(void **state)
 {
     (void)state;
@@ -235,6 +262,7 @@ int main(void)
         TEST(bounds_of_a_vote),
         TEST(largest_vote),
         TEST(bounds_of_enlist),
+        TEST(bounds_of_hiring),
         TEST(texts_for_people_are_tidied),
         TEST(progress_over_its_total),
     };

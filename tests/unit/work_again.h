@@ -1,11 +1,12 @@
 /*
- * work_again -- every message of work.h by number: parse a body, write it again. Shared by the unit
+ * work_again -- every message of work.h and hire.h by number: parse a body, write it again. Shared by the unit
  * test and the fuzz target.
  */
 #ifndef PREON_TESTS_WORK_AGAIN_H
 #define PREON_TESTS_WORK_AGAIN_H
 
 #include "common/frame.h"
+#include "peer/wire/hire.h"
 #include "peer/wire/work.h"
 
 enum work_kind {
@@ -19,6 +20,10 @@ enum work_kind {
     KIND_VOTE_ANSWER,
     KIND_GIVE_UP,
     KIND_ENDED,
+    KIND_IDLE,
+    KIND_OFFER,
+    KIND_OFFER_ANSWER,
+    KIND_LEAVE,
     KIND_COUNT,
 };
 
@@ -34,6 +39,9 @@ static inline enum pn_status work_again(enum work_kind kind, struct pn_bytes in,
     enum work_disposition disposition;
     struct work_give_up give_up;
     struct work_ended ended;
+    uint16_t slots;
+    enum hire_reply reply;
+    struct hire_leave leave;
     struct pn_err err;
     enum pn_status status = PN_E_MALFORMED;
     uint8_t type = kind == KIND_ASSIGN ? FRAME_ASSIGN : FRAME_STARTED;
@@ -66,6 +74,18 @@ static inline enum pn_status work_again(enum work_kind kind, struct pn_bytes in,
     case KIND_ENDED:
         status = work_parse_ended(in, &ended, &err);
         return status != PN_OK ? status : work_write_ended(&ended, out);
+    case KIND_IDLE:
+        status = hire_parse_idle(in, &slots, &err);
+        return status != PN_OK ? status : hire_write_idle(slots, out);
+    case KIND_OFFER:
+        status = hire_parse_offer(in, &job, &err);
+        return status != PN_OK ? status : hire_write_offer(7, &job, out);
+    case KIND_OFFER_ANSWER:
+        status = hire_parse_reply(in, &reply, &err);
+        return status != PN_OK ? status : hire_write_reply(7, reply, out);
+    case KIND_LEAVE:
+        status = hire_parse_leave(in, &leave, &err);
+        return status != PN_OK ? status : hire_write_leave(&leave, out);
     case KIND_COUNT:
         break;
     }

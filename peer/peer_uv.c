@@ -100,7 +100,10 @@ static void on_pressure(void *arg, bool stop_reading)
 static void on_begin(void *arg, const struct digest *job)
 {
     struct peer *p = arg;
-    labour_engage(p->labour, p->worker_end, job);
+    struct pn_err err;
+    if (labour_engage(p->labour, p->worker_end, job, &err) != PN_OK) {
+        log_write(LOG_WARN, "peer", "our own worker: %s", err.text);
+    }
 }
 
 static void refresh_soon(struct peer *p);
@@ -115,6 +118,12 @@ static void on_job_change(void *arg, const struct digest *job)
 }
 
 static void on_labour_change(void *arg) { refresh_soon(arg); }
+
+static bool leads_job(void *arg, const struct digest *job)
+{
+    const struct peer *p = arg;
+    return leads_knows_job(p->leads, job);
+}
 
 /* --- frames and ports ------------------------------------------------------------------------- */
 
@@ -164,6 +173,12 @@ static enum pn_status on_frame(void *arg, struct port *port, const struct frame 
     case FRAME_ENLIST:
     case FRAME_VOTE:
         return answer ? labour_frame(p->labour, port, f, err) : leads_frame(p->leads, port, f, err);
+    case FRAME_OFFER:
+        return answer ? leads_hire_frame(p->leads, port, f, err)
+                      : labour_frame(p->labour, port, f, err);
+    case FRAME_IDLE:
+    case FRAME_LEAVE:
+        return leads_hire_frame(p->leads, port, f, err);
     case FRAME_STARTED:
     case FRAME_PROGRESS:
     case FRAME_GIVE_UP:
@@ -468,6 +483,7 @@ static enum pn_status open_labour(struct peer *p)
         .slots = (uint16_t)c->slot_count,
         .program_dir = p->program_dir,
         .on_files = on_files,
+        .leads = leads_job,
         .on_change = on_labour_change,
         .arg = p,
     };
@@ -528,6 +544,7 @@ static enum pn_status open_rooms(struct peer *p)
             .own_can_run = own_can_run,
             .on_begin = on_begin,
             .on_change = on_job_change,
+            .on_demand = on_labour_change,
             .arg = p,
         };
         status = leads_new(&leads, &p->leads, &p->err);

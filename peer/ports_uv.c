@@ -380,6 +380,17 @@ struct port *ports_to(const struct ports *p, const struct digest *peer)
     return NULL;
 }
 
+struct port *ports_dialled(const struct ports *p, const struct addr *to)
+{
+    size_t place = 0;
+    for (struct wire *w; (w = table_next(&p->by_id, &place)) != NULL;) {
+        if (w->up && w->tag != 0 && w->reason[0] == '\0' && addr_equal(&w->port.remote, to)) {
+            return &w->port;
+        }
+    }
+    return NULL;
+}
+
 uint32_t ports_count(const struct ports *p)
 {
     return (uint32_t)p->by_id.count - (p->own[0] != NULL ? 2 : 0);

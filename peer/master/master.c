@@ -314,4 +314,9 @@ bool master_slice_final(const struct master *m, uint64_t slice)
     return slice < m->config.slice_count && bitset_has(&m->plan.closed, slice);
 }
 
+bool master_has_worker(const struct master *m, uint32_t link)
+{
+    return roster_by_link(&m->roster, link) != NULL;
+}
+
 const struct worker_entry *master_workers(const struct master *m) { return m->roster.first; }

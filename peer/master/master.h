@@ -167,6 +167,9 @@ uint32_t master_demand(const struct master *m);
 const struct open_slice *master_open_slice(const struct master *m, uint64_t slice);
 bool master_slice_final(const struct master *m, uint64_t slice);
 
+/* True when the worker at this link is enlisted. */
+bool master_has_worker(const struct master *m, uint32_t link);
+
 /* The workers, in order of arrival: roster.h's list. */
 const struct worker_entry *master_workers(const struct master *m);
 

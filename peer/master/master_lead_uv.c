@@ -246,6 +246,7 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
         (void)step(d, &lost, NULL);
     }
     arm(d);
+    lead_demand_changed(d);
     if (!quiet) {
         d->of->config.on_change(d->of->config.arg, &d->job);
     }

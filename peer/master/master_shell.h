@@ -3,6 +3,7 @@
  *
  *     master_uv.c         the runs of this peer: life, routing
  *     master_lead_uv.c    one run: its core, events and actions
+ *     master_crew_uv.c    workers that are linked already, offered other jobs
  *     master_judge_uv.c   outputs pulled, judged and described on the thread pool
  *     master_status.c     what people are told (a core: no I/O)
  */
@@ -10,6 +11,7 @@
 #define PREON_PEER_MASTER_MASTER_SHELL_H
 
 #include "jobs/program.h"
+#include "peer/master/crew.h"
 #include "peer/master/master_uv.h"
 
 /* An inline output that may still have to be judged. */
@@ -65,6 +67,9 @@ struct lead {
     uint32_t liars_shown;
     struct master_stats last_stats; /* of a run that is over */
     double audited_units;
+    uint32_t demand;    /* of slots, as the crew knows it */
+    bool stated;        /* it ran when that was told */
+    bool marked;        /* in leads.marked */
     struct pull *pulls; /* outputs on their way here */
     uv_timer_t timer;
     bool timer_open;
@@ -81,6 +86,10 @@ struct leads {
     struct lead *first;
     struct waiting waiting;
     uint32_t describing; /* answers of runs that are over, on their way to be read again */
+    struct crew *crew;
+    uv_timer_t crew_timer;
+    struct digest *marked; /* jobs whose demand has changed since leads_demands */
+    size_t marked_count, marked_cap;
     uint32_t pins;
     bool freeing;
     void (*on_freed)(void *arg);
@@ -101,6 +110,15 @@ void lead_forget(struct lead *d);
 /* Reads the ledger and begins, or goes on. */
 enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err);
 enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err *err);
+
+/* master_crew_uv.c */
+enum pn_status leads_crew_open(struct leads *l);
+void leads_crew_close(struct leads *l); /* leads is pinned until its timer is closed */
+void leads_crew_fini(struct leads *l);
+/* The run's core has taken a step, has begun or is over. */
+void lead_demand_changed(struct lead *d);
+void leads_crew_enlisted(struct leads *l, const struct port *p, const struct digest *job);
+void leads_crew_gone(struct leads *l, const struct port *p);
 
 /* master_judge_uv.c */
 void lead_pull(struct lead *d, const struct master_action *x);

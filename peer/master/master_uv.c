@@ -87,6 +87,9 @@ enum pn_status leads_new(const struct leads_config *config, struct leads **out, 
     if (status == PN_OK) {
         status = ledger_list_jobs(l->reader, on_ledger_job, l, err);
     }
+    if (status == PN_OK && leads_crew_open(l) != PN_OK) {
+        status = pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
     if (status != PN_OK) {
         ledger_reader_close(l->reader);
         ledger_close(l->ledger);
@@ -112,6 +115,7 @@ static void free_if_done(struct leads *l)
         lead_forget(l->first);
     }
     table_fini(&l->by_job);
+    leads_crew_fini(l);
     ledger_reader_close(l->reader);
     free(l);
     on_freed(arg);
@@ -136,6 +140,7 @@ void leads_free(struct leads *l, void (*on_freed)(void *arg), void *arg)
         next = d->next;
         lead_forget(d);
     }
+    leads_crew_close(l);
     l->freeing = true;
     leads_unpin(l);
 }
@@ -433,15 +438,22 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
                               .prefix = prefix_of(p),
                               .own = p->own,
                               .frame = f};
-    return lead_event(d, &ev, err);
+    enum pn_status status = lead_event(d, &ev, err);
+    if (f->type == FRAME_ENLIST && status == PN_OK && !p->own) {
+        leads_crew_enlisted(l, p, &job);
+    }
+    return status;
 }
 
 void leads_port_down(struct leads *l, struct port *p)
 {
+    leads_crew_gone(l, p);
     for (struct lead *d = l->first, *next; d != NULL; d = next) {
         next = d->next;
-        struct master_event ev = {.kind = MASTER_LINK_DOWN, .link = p->id};
-        (void)lead_event(d, &ev, NULL);
+        if (d->core != NULL && master_has_worker(d->core, p->id)) {
+            struct master_event ev = {.kind = MASTER_LINK_DOWN, .link = p->id};
+            (void)lead_event(d, &ev, NULL);
+        }
     }
 }
 
@@ -457,18 +469,6 @@ bool leads_output_final(const struct leads *l, const struct file_set *set)
     const struct lead *d = leads_find(l, &set->job);
     return d != NULL && d->core != NULL && run_equal(&d->run, &set->run) &&
            master_slice_final(d->core, set->slice);
-}
-
-void leads_demands(struct leads *l,
-                   void (*each)(void *arg, const struct digest *job, const struct manifest *m,
-                                uint32_t slots),
-                   void *arg)
-{
-    for (struct lead *d = l->first; d != NULL; d = d->next) {
-        if (d->core != NULL && d->state == JOB_RUNNING) {
-            each(arg, &d->job, &d->manifest, master_demand(d->core));
-        }
-    }
 }
 
 /* By insertion: the list is in order already but for what was read from the store at the start. */

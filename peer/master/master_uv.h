@@ -32,6 +32,8 @@ struct leads_config {
     void (*on_begin)(void *arg, const struct digest *job);
     /* State, demand or progress of a job has changed. */
     void (*on_change)(void *arg, const struct digest *job);
+    /* leads_demands has something to tell. */
+    void (*on_demand)(void *arg);
     void *arg;
 };
 
@@ -83,7 +85,14 @@ void leads_port_down(struct leads *l, struct port *p);
 bool leads_knows_job(const struct leads *l, const struct digest *job);
 bool leads_output_final(const struct leads *l, const struct file_set *set);
 
-/* For the tracker: called for every run that goes on, with its demand in slots. */
+/* OFFER's answer, IDLE and LEAVE: of workers that are linked already (wire/hire.h). */
+enum pn_status leads_hire_frame(struct leads *l, struct port *p, const struct frame *f,
+                                struct pn_err *err);
+
+/*
+ * For the trackers: called for every run whose demand has changed since the last call: slots that
+ * it wants beyond those offered to linked workers. m is NULL when the run does not go on.
+ */
 void leads_demands(struct leads *l,
                    void (*each)(void *arg, const struct digest *job, const struct manifest *m,
                                 uint32_t slots),

@@ -1,4 +1,5 @@
 #include "peer/master/master_internal.h"
+#include "peer/wire/hire.h"
 
 enum {
     SHORT_LOOKED_AT = 256, /* ready slices per tick */
@@ -240,6 +241,17 @@ void master_on_link_down(struct master *m, uint32_t link)
     }
 }
 
+/* It wants nothing more of this job, though its link stays: as if that had gone. */
+static enum pn_status on_leave(struct master *m, const struct master_event *ev, struct pn_err *err)
+{
+    struct hire_leave leave;
+    enum pn_status status = hire_parse_leave(ev->frame->body, &leave, err);
+    if (status == PN_OK && digest_equal(&leave.job, &m->config.job)) {
+        master_on_link_down(m, ev->link);
+    }
+    return status;
+}
+
 /* --- reports ---------------------------------------------------------------------------------- */
 
 static enum pn_status on_report(struct master *m, struct worker_entry *w, const struct frame *frame,
@@ -324,6 +336,12 @@ enum pn_status master_on_frame(struct master *m, const struct master_event *ev, 
     }
     if (ev->frame->type == FRAME_ENLIST) {
         return on_enlist(m, ev, err);
+    }
+    if (ev->frame->type == FRAME_LEAVE) {
+        return on_leave(m, ev, err);
+    }
+    if (ev->frame->type == FRAME_IDLE) {
+        return PN_OK; /* of all jobs that this peer leads: crew.h */
     }
     struct worker_entry *w = roster_by_link(&m->roster, ev->link);
     if (w == NULL) {

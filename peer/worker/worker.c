@@ -30,6 +30,9 @@ void worker_free(struct worker *w)
         }
         free(t);
     }
+    while (w != NULL && w->bonds != NULL) {
+        bond_end(w, w->bonds->link);
+    }
     free(w);
 }
 
@@ -182,17 +185,19 @@ enum pn_status worker_step(struct worker *w, const struct worker_event *ev,
             next = t->next;
             tie_tick(w, t);
         }
+        bond_tick(w);
         break;
     }
     fill_places(w);
     retell_slots(w);
+    bond_tell_idle(w);
     w->out = NULL;
     return status;
 }
 
 uint64_t worker_deadline_ms(const struct worker *w)
 {
-    uint64_t due = UINT64_MAX;
+    uint64_t due = bond_deadline_ms(w);
     for (const struct tie *t = w->first; t != NULL; t = t->next) {
         uint64_t d = tie_deadline_ms(t);
         due = d < due ? d : due;

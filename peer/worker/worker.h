@@ -6,7 +6,8 @@
  * volunteer's wishes: the shell's, as VETTED), ENLIST; the first ASSIGN fetches the job's files. An
  * engagement with work in hand outlives its link: slices run on, the master is dialled again, and
  * ENLIST names what is still held. A holding is one attempt in hand, from ASSIGN until its vote is
- * known to be durable and its outputs are released.
+ * known to be durable and its outputs are released. A bond is a link with a master, which outlives
+ * its engagements for WORKER_IDLE_MS: its master is told of idle slots, and may offer other jobs.
  */
 #ifndef PREON_PEER_WORKER_WORKER_H
 #define PREON_PEER_WORKER_WORKER_H
@@ -17,6 +18,7 @@
 
 enum {
     WORKER_ENGAGEMENTS_MAX = 64,
+    WORKER_BONDS_MAX = 64,
     WORKER_PLACES_MAX = 1024,
     WORKER_QUEUED_PER_PLACE = 16,    /* more in one engagement is a master gone wrong */
     WORKER_VOTES_OUT_MAX = 16,       /* votes of one engagement under way at a time */
@@ -40,7 +42,7 @@ struct worker_config {
 enum worker_event_kind {
     WORKER_ENGAGE,    /* link, own, job: the link's other end says that it leads this job */
     WORKER_LINK_DOWN, /* link */
-    WORKER_FRAME,     /* link, frame */
+    WORKER_FRAME,     /* link, frame; status: why a job offered in it must not be taken */
     WORKER_VETTED,    /* job, status: manifest and signatures are right, and it is welcome */
     WORKER_FILES,     /* job, status: all its files are here, or cannot be had */
     WORKER_RAN,       /* place, status, result | reason and text */
@@ -80,15 +82,17 @@ struct worker_event {
 };
 
 enum worker_action_kind {
-    WORKER_DO_SEND,   /* link, frame */
-    WORKER_DO_CLOSE,  /* link, reason */
-    WORKER_DO_DIAL,   /* job: its master again; then WORKER_ENGAGE or nothing */
-    WORKER_DO_VET,    /* link, job, run, welcome: then WORKER_VETTED */
-    WORKER_DO_FETCH,  /* link, job: then WORKER_FILES */
-    WORKER_DO_RUN,    /* place, job, run, slice, attempt: then WORKER_RAN */
-    WORKER_DO_KILL,   /* place: then still WORKER_RAN, whose result is not used */
-    WORKER_DO_DROP,   /* job, run, slice, attempt: stored outputs may go */
-    WORKER_TELL_LEFT, /* job: the engagement is over, its files are no longer needed; reason */
+    WORKER_DO_SEND,    /* link, frame */
+    WORKER_DO_CLOSE,   /* link, reason */
+    WORKER_DO_DIAL,    /* job: its master again; then WORKER_ENGAGE or nothing */
+    WORKER_DO_VET,     /* link, job, run, welcome: then WORKER_VETTED */
+    WORKER_DO_FETCH,   /* link, job: then WORKER_FILES */
+    WORKER_DO_RUN,     /* place, job, run, slice, attempt: then WORKER_RAN */
+    WORKER_DO_KILL,    /* place: then still WORKER_RAN, whose result is not used */
+    WORKER_DO_DROP,    /* job, run, slice, attempt: stored outputs may go */
+    WORKER_TELL_HIRED, /* link, job: an offer of that link's master was taken; WORKER_DO_VET comes
+                        */
+    WORKER_TELL_LEFT,  /* job: the engagement is over, its files are no longer needed; reason */
 };
 
 struct worker_action {

@@ -4,6 +4,7 @@
  *     worker.c           life, events, places
  *     worker_holding.c   attempts in hand, and actions
  *     worker_tie.c       engagements: join, enlist, frames of the master
+ *     worker_bond.c      links with masters: what is idle, other jobs that are offered
  */
 #ifndef PREON_PEER_WORKER_WORKER_INTERNAL_H
 #define PREON_PEER_WORKER_WORKER_INTERNAL_H
@@ -58,6 +59,14 @@ struct tie {
     struct tie *next;
 };
 
+/* A link with a master, whoever dialled: it may lead other jobs that we can work on. */
+struct bond {
+    uint32_t link;
+    uint16_t idle_told;
+    uint64_t since_ms; /* no engagement has used it since */
+    struct bond *next;
+};
+
 struct place {
     bool busy;
     struct tie *of;          /* both NULL when free, and when the attempt was called off: */
@@ -68,6 +77,8 @@ struct worker {
     struct worker_config config;
     struct tie *first; /* own ones first, else in the order of arrival */
     uint32_t tie_count;
+    struct bond *bonds;
+    uint32_t bond_count;
     struct place places[WORKER_PLACES_MAX];
     uint32_t place_count;
     uint32_t busy_count;
@@ -119,5 +130,19 @@ struct tie *tie_by_job(const struct worker *w, const struct digest *job);
 uint16_t tie_slots(const struct worker *w, const struct tie *t);
 void tie_send_enlist(struct worker *w, struct tie *t, bool with_held);
 uint32_t worker_next_request(struct worker *w);
+/* The engagement for this job, made when there is room for it; NULL: there is none. */
+struct tie *tie_room(struct worker *w, const struct digest *job);
+
+/* worker_bond.c */
+struct bond *bond_find(const struct worker *w, uint32_t link);
+void bond_begin(struct worker *w, uint32_t link);    /* not more than there is room for */
+void bond_end(struct worker *w, uint32_t link);      /* the link is down */
+void bond_released(struct worker *w, uint32_t link); /* perhaps no engagement uses it any more */
+void bond_idle(struct worker *w, uint32_t link); /* closes it if no engagement uses it */
+enum pn_status bond_offered(struct worker *w, const struct worker_event *ev, struct pn_err *err);
+void bond_leave_job(struct worker *w, uint32_t link, const struct digest *job, bool welcome);
+void bond_tell_idle(struct worker *w);
+void bond_tick(struct worker *w);
+uint64_t bond_deadline_ms(const struct worker *w);
 
 #endif

@@ -47,7 +47,9 @@ static void leave(struct worker *w, struct tie *t, const char *reason)
     }
     *link = t->next;
     w->tie_count--;
+    uint32_t used = t->own ? 0 : t->link;
     free(t);
+    bond_released(w, used);
 }
 
 /* --- joining ---------------------------------------------------------------------------------- */
@@ -96,7 +98,7 @@ void tie_send_enlist(struct worker *w, struct tie *t, bool with_held)
     worker_send_from(w, t->link, at, work_write_enlist(request, m, &w->out->frames));
 }
 
-static struct tie *tie_add(struct worker *w, const struct worker_event *ev)
+static struct tie *tie_add(struct worker *w, const struct digest *job, bool own)
 {
     if (w->tie_count == WORKER_ENGAGEMENTS_MAX || w->leaving) {
         return NULL;
@@ -105,17 +107,23 @@ static struct tie *tie_add(struct worker *w, const struct worker_event *ev)
     if (t == NULL) {
         return NULL;
     }
-    t->job = ev->job;
-    t->own = ev->own;
+    t->job = *job;
+    t->own = own;
     t->last = &t->first;
     struct tie **place = &w->first;
-    while (*place != NULL && (!ev->own || (*place)->own)) {
+    while (*place != NULL && (!own || (*place)->own)) {
         place = &(*place)->next;
     }
     t->next = *place;
     *place = t;
     w->tie_count++;
     return t;
+}
+
+struct tie *tie_room(struct worker *w, const struct digest *job)
+{
+    struct tie *t = tie_by_job(w, job);
+    return t != NULL ? t : tie_add(w, job, false);
 }
 
 enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struct pn_err *err)
@@ -126,7 +134,7 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
                                    : pn_fail(err, PN_E_EXISTS, "works for this job already");
     }
     if (t == NULL) {
-        t = tie_add(w, ev);
+        t = tie_add(w, &ev->job, ev->own);
     }
     if (t == NULL) {
         return pn_fail(err, PN_E_FULL, "no room for another job");
@@ -135,6 +143,9 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
     t->phase = TIE_JOINING;
     t->since_ms = w->now_ms;
     t->request = worker_next_request(w);
+    if (!ev->own) {
+        bond_begin(w, ev->link);
+    }
     size_t at = w->out->frames.len;
     worker_send_from(w, t->link, at, work_write_join(t->request, &t->job, &w->out->frames));
     return PN_OK;
@@ -151,6 +162,7 @@ static void set_dial(struct worker *w, struct tie *t)
 void tie_link_down(struct worker *w, uint32_t link)
 {
     struct tie *next;
+    bond_end(w, link);
     for (struct tie *t = w->first; t != NULL; t = next) {
         next = t->next;
         if (t->link != link) {
@@ -211,12 +223,10 @@ void tie_vetted(struct worker *w, const struct worker_event *ev)
         tie_send_enlist(w, t, true);
         return;
     }
-    uint32_t link = t->link;
-    bool own = t->own;
-    leave(w, t, ev->text != NULL ? ev->text : "not welcome here");
-    if (!own) {
-        worker_act_close(w, link, "the job is not welcome here");
+    if (!t->own) {
+        bond_leave_job(w, t->link, &t->job, false);
     }
+    leave(w, t, ev->text != NULL ? ev->text : "not welcome here");
 }
 
 static void on_enlisted(struct worker *w, struct tie *t)
@@ -381,6 +391,8 @@ enum pn_status tie_frame(struct worker *w, const struct worker_event *ev, struct
         return on_vote_answer(w, ev, err);
     case FRAME_ENDED:
         return on_ended(w, ev, err);
+    case FRAME_OFFER:
+        return bond_offered(w, ev, err);
     default:
         return pn_fail(err, PN_E_MALFORMED, "frame %u is nothing for a worker", ev->frame->type);
     }
@@ -417,8 +429,9 @@ void tie_tick(struct worker *w, struct tie *t)
         t->since_ms = w->now_ms;
     } else if (idle && w->now_ms - t->since_ms >= WORKER_IDLE_MS) {
         uint32_t link = t->link;
+        bond_leave_job(w, link, &t->job, true);
         leave(w, t, "its master had no work for a while");
-        worker_act_close(w, link, "no work for a while");
+        bond_idle(w, link);
     } else if (t->phase == TIE_DOWN && w->now_ms - t->lost_ms >= WORKER_LOST_MS) {
         leave(w, t, "its master stayed away");
     } else if (t->phase == TIE_DOWN && w->now_ms >= t->dial_ms) {

@@ -9,6 +9,7 @@
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
+#include "peer/wire/hire.h"
 #include "peer/worker/worker_shell.h"
 
 /* --- events and actions ----------------------------------------------------------------------- */
@@ -88,20 +89,25 @@ static void leave_job(struct labour *l, const struct worker_action *x)
     if (e == NULL) {
         return;
     }
-    uint32_t port = e->port;
     char job[DIGEST_SHORT_BYTES];
     digest_short(&x->job, job);
     log_write(LOG_INFO, "worker", "job %s: left: %s", job, x->reason);
     errand_leave(e);
-    for (e = l->errands; e != NULL; e = e->next) {
-        if (!e->gone && e->port == port) {
-            return; /* the link serves another job */
-        }
+}
+
+/* A master that we are linked with leads another job too. */
+static void hired(struct labour *l, const struct worker_action *x)
+{
+    struct port *p = ports_find(l->config.ports, x->link);
+    struct errand *e = errand_find(l, &x->job);
+    e = e == NULL ? errand_new(l, &x->job) : e;
+    if (p == NULL || e == NULL) {
+        return; /* the link's end is on its way to the core; or else its papers find no errand */
     }
-    struct port *p = ports_find(l->config.ports, port);
-    if (p != NULL && !p->own) {
-        port_close(p, "the work is done");
-    }
+    e->port = p->id;
+    e->own = false;
+    e->master = p->remote;
+    e->master_id = p->peer;
 }
 
 static void carry_out(struct labour *l, const struct worker_action *x)
@@ -129,6 +135,10 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         e = errand_find(l, &x->job);
         if (e != NULL) {
             errand_vet(e, x);
+        } else {
+            const struct worker_event none = {
+                .kind = WORKER_VETTED, .job = x->job, .status = PN_E_NO_MEMORY};
+            labour_event(l, &none, NULL, "out of memory");
         }
         break;
     case WORKER_DO_FETCH:
@@ -148,6 +158,9 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         break;
     case WORKER_DO_DROP:
         drop_outputs(l, x);
+        break;
+    case WORKER_TELL_HIRED:
+        hired(l, x);
         break;
     case WORKER_TELL_LEFT:
         leave_job(l, x);
@@ -425,37 +438,31 @@ void labour_log_run(struct labour *l, const char *format, ...)
 
 /* --- engagements ------------------------------------------------------------------------------ */
 
-void labour_engage(struct labour *l, struct port *p, const struct digest *job)
+enum pn_status labour_engage(struct labour *l, struct port *p, const struct digest *job,
+                             struct pn_err *err)
 {
     struct errand *e = errand_find(l, job);
     /* Its papers were judged for one master: another, or a second link, changes nothing of it. */
     if (e != NULL && !p->own &&
         (worker_linked(l->core, job) || !digest_equal(&e->master_id, &p->peer))) {
-        port_close(p, "works for this job already");
-        return;
+        return pn_fail(err, PN_E_EXISTS, "works for this job already");
     }
     if (e == NULL) {
         e = errand_new(l, job);
     }
     if (e == NULL) {
-        port_close(p, "out of memory");
-        return;
+        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
     e->port = p->id;
     e->own = p->own;
     e->master = p->remote;
     e->master_id = p->peer;
     struct worker_event ev = {.kind = WORKER_ENGAGE, .link = p->id, .own = p->own, .job = *job};
-    struct pn_err err;
-    if (run_steps(l, &ev, &err) != PN_OK) {
-        log_write(LOG_DEBUG, "worker", "not engaged: %s", err.text);
-        if (!worker_engaged(l->core, job)) {
-            errand_leave(e);
-        }
-        if (!p->own) {
-            port_close(p, err.text);
-        }
+    enum pn_status status = run_steps(l, &ev, err);
+    if (status != PN_OK && !worker_engaged(l->core, job)) {
+        errand_leave(e);
     }
+    return status;
 }
 
 enum pn_status labour_hire(struct labour *l, const struct digest *job, const struct addr *master,
@@ -469,6 +476,10 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
     if (worker_linked(l->core, job) ||
         (worker_idle_slots(l->core) == 0 && !worker_engaged(l->core, job))) {
         return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
+    }
+    struct port *p = ports_dialled(l->config.ports, master);
+    if (p != NULL) { /* no second link for another job of the same master */
+        return labour_engage(l, p, job, err);
     }
     /* A master that was lost and is back, perhaps elsewhere: the tracker knows where, not who. */
     const struct errand *e = errand_find(l, job);
@@ -492,7 +503,10 @@ void labour_up(struct labour *l, struct port *p, uint64_t tag)
 {
     struct dialled *d = take_dial(l, tag);
     if (d != NULL) {
-        labour_engage(l, p, &d->job);
+        struct pn_err err;
+        if (labour_engage(l, p, &d->job, &err) != PN_OK) {
+            port_close(p, err.text);
+        }
         struct errand *e = errand_find(l, &d->job);
         if (e != NULL && e->port == p->id) {
             e->master = d->to;
@@ -521,6 +535,13 @@ enum pn_status labour_frame(struct labour *l, struct port *p, const struct frame
                             struct pn_err *err)
 {
     struct worker_event ev = {.kind = WORKER_FRAME, .link = p->id, .frame = f};
+    struct digest job;
+    if (f->type == FRAME_OFFER && hire_parse_offer(f->body, &job, NULL) == PN_OK) {
+        /* Ours to lead, or its papers were judged for another master. */
+        const struct errand *e = errand_find(l, &job);
+        bool other = e != NULL && !digest_equal(&e->master_id, &p->peer);
+        ev.status = other || l->config.leads(l->config.arg, &job) ? PN_E_DENIED : PN_OK;
+    }
     return run_steps(l, &ev, err);
 }
 

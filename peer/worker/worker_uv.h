@@ -28,6 +28,8 @@ struct labour_config {
     const char *program_dir; /* folder of the own job programs; borrowed */
     /* The job's files are wanted (others may have them, and may have them of us), or no more. */
     void (*on_files)(void *arg, const struct digest *job, bool wanted);
+    /* Does this peer lead the job itself? */
+    bool (*leads)(void *arg, const struct digest *job);
     /* More or fewer slots are idle, or an engagement has begun or ended. */
     void (*on_change)(void *arg);
     void *arg;
@@ -44,7 +46,8 @@ void labour_leave(struct labour *l);
 void labour_free(struct labour *l, void (*on_freed)(void *arg), void *arg);
 
 /* The other end of the port leads that job (or is our own master). */
-void labour_engage(struct labour *l, struct port *p, const struct digest *job);
+enum pn_status labour_engage(struct labour *l, struct port *p, const struct digest *job,
+                             struct pn_err *err);
 
 /* A hire: dials the master and engages. PN_E_BUSY: no idle slot, or engaged for it already. */
 enum pn_status labour_hire(struct labour *l, const struct digest *job, const struct addr *master,

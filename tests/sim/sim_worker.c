@@ -284,6 +284,8 @@ static void carry_out(struct sim *s, struct sim_node *n, const struct worker_act
     case WORKER_DO_DROP:
         drop_output(s, n, x);
         break;
+    case WORKER_TELL_HIRED:
+        break; /* nobody offers anything here */
     case WORKER_TELL_LEFT:
         sim_trace(s, "node %u leaves job %u: %s", n->index, job_index(s, &x->job), x->reason);
         break;

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "peer/wire/hire.h"
 #include "peer/worker/worker.h"
 #include "tests/unit/alloc.h"
 
@@ -64,13 +65,16 @@ static void say_frame(const struct worker_action *x)
     static struct work_vote v;
     struct work_attempt a;
     struct work_give_up g;
+    struct hire_leave l;
+    enum hire_reply reply;
+    uint16_t slots;
     struct frame f;
     size_t used;
     size_t need;
     assert_int_equal(
         frame_parse(worker_action_frame(&actions, x), FRAME_BODY_MAX, &f, &used, &need, NULL),
         PN_OK);
-    request = f.request != 0 ? f.request : request;
+    request = f.request != 0 && f.type != FRAME_OFFER ? f.request : request;
     switch (f.type) {
     case FRAME_JOIN:
         say("%u<join ", x->link);
@@ -95,6 +99,21 @@ static void say_frame(const struct worker_action *x)
         assert_int_equal(work_parse_give_up(f.body, &g, NULL), PN_OK);
         say("%u<back%llu ", x->link, (unsigned long long)g.what.slice);
         break;
+    case FRAME_IDLE:
+        assert_int_equal(hire_parse_idle(f.body, &slots, NULL), PN_OK);
+        say("%u<idle%u ", x->link, slots);
+        break;
+    case FRAME_OFFER:
+        assert_int_equal(hire_parse_reply(f.body, &reply, NULL), PN_OK);
+        say("%u<%s ", x->link,
+            reply == HIRE_TAKE    ? "take"
+            : reply == HIRE_NEVER ? "never"
+                                  : "not-now");
+        break;
+    case FRAME_LEAVE:
+        assert_int_equal(hire_parse_leave(f.body, &l, NULL), PN_OK);
+        say("%u<leave%u-%u ", x->link, l.job.b[0], l.reason);
+        break;
     default:
         say("%u<frame%u ", x->link, f.type);
         break;
@@ -104,9 +123,10 @@ static void say_frame(const struct worker_action *x)
 static enum pn_status step(struct worker_event ev)
 {
     static const char *const kinds[] = {
-        [WORKER_DO_SEND] = "",     [WORKER_DO_CLOSE] = "close", [WORKER_DO_DIAL] = "dial",
-        [WORKER_DO_VET] = "vet",   [WORKER_DO_FETCH] = "fetch", [WORKER_DO_RUN] = "run",
-        [WORKER_DO_KILL] = "kill", [WORKER_DO_DROP] = "drop",   [WORKER_TELL_LEFT] = "left"};
+        [WORKER_DO_SEND] = "",        [WORKER_DO_CLOSE] = "close", [WORKER_DO_DIAL] = "dial",
+        [WORKER_DO_VET] = "vet",      [WORKER_DO_FETCH] = "fetch", [WORKER_DO_RUN] = "run",
+        [WORKER_DO_KILL] = "kill",    [WORKER_DO_DROP] = "drop",   [WORKER_TELL_LEFT] = "left",
+        [WORKER_TELL_HIRED] = "hired"};
     ev.now_ms = now_ms;
     enum pn_status status = worker_step(worker, &ev, &actions, NULL);
     for (size_t i = 0; i < actions.count; i++) {
@@ -187,6 +207,29 @@ static enum pn_status about(uint32_t link, uint8_t type, uint8_t number, uint64_
     return receive(link, b);
 }
 
+/* The link's master leads that job too. */
+static void offer(uint32_t link, uint8_t number, enum pn_status status)
+{
+    struct frame f;
+    size_t used;
+    size_t need;
+    struct buffer *b = fresh();
+    assert_int_equal(hire_write_offer(77, job(number), b), PN_OK);
+    assert_int_equal(frame_parse(buffer_bytes(b), FRAME_BODY_MAX, &f, &used, &need, NULL), PN_OK);
+    assert_int_equal(step((struct worker_event){
+                         .kind = WORKER_FRAME, .link = link, .frame = &f, .status = status}),
+                     PN_OK);
+    buffer_fini(b);
+}
+
+static void ended(uint32_t link, uint8_t number)
+{
+    const struct work_ended e = {*job(number), {{run_byte}}, 2};
+    struct buffer *b = fresh();
+    assert_int_equal(work_write_ended(&e, b), PN_OK);
+    assert_int_equal(receive(link, b), PN_OK);
+}
+
 static void vote_answer(uint32_t link, uint32_t of_request, enum work_disposition d)
 {
     struct buffer *b = fresh();
@@ -251,9 +294,9 @@ static void the_way_of_a_slice(void **state)
     expect("drop7 "); /* the master has all of it */
     ran(0, false);
     vote_answer(1, request, WORK_KEEP);
-    expect("1<vote8 ");
+    expect("1<vote8 1<idle1 ");
     (void)about(1, FRAME_RELEASE, 1, 8);
-    expect("drop8 ");
+    expect("drop8 1<idle0 "); /* the place is for this job's next */
 }
 
 static void not_welcome(void **state)
@@ -263,7 +306,7 @@ static void not_welcome(void **state)
     engage(1, 1, false);
     join_answer(1);
     vetted(1, PN_E_DENIED);
-    expect("1<join vet left close ");
+    expect("1<join vet 1<leave1-2 left 1<idle1 ");
     assert_false(worker_engaged(worker, job(1)));
 }
 
@@ -308,7 +351,7 @@ static void a_link_breaks(void **state)
     expect("dial ");
     engage(2, 1, false);
     join_answer(2);
-    expect("2<join 2<enlist 2+7+8 "); /* vetted already */
+    expect("2<join 2<idle1 2<enlist 2+7+8 "); /* vetted already */
     enlist_answer(2);
     expect("2<vote7 ");
 }
@@ -420,7 +463,7 @@ static void an_idle_engagement_ends(void **state)
     trace[0] = '\0';
     assert_true(worker_deadline_ms(worker) == now_ms + WORKER_IDLE_MS);
     tick(now_ms + WORKER_IDLE_MS);
-    expect("left close ");
+    expect("1<leave1-1 left close 1<idle1 ");
 }
 
 static void leaving(void **state)
@@ -449,11 +492,83 @@ static void the_own_job_first(void **state)
     enlist_answer(2);
     expect("2<join vet 2<enlist 2 ");
     (void)about(2, FRAME_ASSIGN, 2, 5);
-    expect("fetch 1<enlist 0 ");
+    expect("fetch 1<enlist 0 1<idle0 ");
     files(2, PN_OK);
     ran(0, true);
     vote_answer(2, request, WORK_KEEP);
-    expect("run5 2<started5 2<vote5 drop5 1<enlist 2 ");
+    expect("run5 2<started5 2<vote5 drop5 1<enlist 2 1<idle1 ");
+}
+
+/* --- bonds ------------------------------------------------------------------------------------ */
+
+/* A master whose job is done gives another over the same link. */
+static void another_job_of_a_linked_master(void **state)
+{
+    (void)state;
+    at_work(1);
+    (void)about(1, FRAME_ASSIGN, 1, 7);
+    files(1, PN_OK);
+    ran(0, true);
+    trace[0] = '\0';
+    offer(1, 2, PN_OK); /* while the vote is on its way */
+    expect("hired 1<take 1<join 1<idle0 ");
+    join_answer(1);
+    vetted(2, PN_OK);
+    enlist_answer(1);
+    expect("vet 1<enlist 1 ");
+    ended(1, 1);
+    expect("drop7 left ");
+    (void)about(1, FRAME_ASSIGN, 2, 3);
+    files(2, PN_OK);
+    expect("fetch run3 1<started3 ");
+}
+
+static void a_bond_outlives_its_job_for_a_while(void **state)
+{
+    (void)state;
+    at_work(1);
+    ended(1, 1);
+    expect("left 1<idle1 ");
+    assert_true(worker_deadline_ms(worker) == now_ms + WORKER_IDLE_MS);
+    tick(now_ms + WORKER_IDLE_MS - 1);
+    expect("");
+    tick(now_ms + 1);
+    expect("close ");
+    link_down(1);
+    assert_true(worker_deadline_ms(worker) == UINT64_MAX);
+}
+
+static void what_cannot_be_taken(void **state)
+{
+    (void)state;
+    at_work(1);
+    offer(1, 1, PN_OK); /* engaged for it already */
+    expect("1<never ");
+    offer(1, 2, PN_OK); /* its one slot waits for a slice of job 1 */
+    expect("1<not-now ");
+    ended(1, 1);
+    trace[0] = '\0';
+    offer(1, 2, PN_E_DENIED); /* we lead it ourselves */
+    expect("1<never ");
+    offer(9, 2, PN_OK); /* no master of ours */
+    expect("9<never ");
+    (void)step((struct worker_event){.kind = WORKER_LEAVE});
+    trace[0] = '\0';
+    offer(1, 2, PN_OK);
+    expect("1<not-now ");
+}
+
+/* One job of a link is refused; the others go on. */
+static void a_refused_job_costs_no_link(void **state)
+{
+    (void)state;
+    at_work(2);
+    offer(1, 2, PN_OK);
+    join_answer(1);
+    trace[0] = '\0';
+    vetted(2, PN_E_DENIED);
+    expect("1<leave2-2 left 1<idle1 ");
+    assert_true(worker_linked(worker, job(1)));
 }
 
 static void nothing_lent_to_others(void **state)
@@ -503,6 +618,10 @@ int main(void)
         TEST(an_idle_engagement_ends),
         TEST(leaving),
         TEST(the_own_job_first),
+        TEST(another_job_of_a_linked_master),
+        TEST(a_bond_outlives_its_job_for_a_while),
+        TEST(what_cannot_be_taken),
+        TEST(a_refused_job_costs_no_link),
         TEST(nothing_lent_to_others),
         TEST(memory_runs_out_anywhere),
     };

@@ -138,8 +138,9 @@ void mates_found(struct mates *m, const struct digest *job, const struct addr *p
     }
     for (size_t i = 0; i < count; i++) {
         uint32_t of_job = 0;
-        if (!addr_may_dial(&peers[i], lan) || known(m, job, &peers[i], &of_job)) {
-            continue;
+        if (!addr_may_dial(&peers[i], lan) || known(m, job, &peers[i], &of_job) ||
+            ports_dialled(m->config.ports, &peers[i], MATES_TAG_BIT) != NULL) {
+            continue; /* a master that we work for is a source already */
         }
         struct mate *mate = of_job < MATES_PER_JOB_MAX && m->count < MATES_DIALS_MAX
                                 ? calloc(1, sizeof *mate)

@@ -97,13 +97,11 @@ static void on_pressure(void *arg, bool stop_reading)
     ports_pause(p->ports, stop_reading);
 }
 
-static void on_begin(void *arg, const struct digest *job)
+static bool on_own_wanted(void *arg, const struct digest *job)
 {
     struct peer *p = arg;
     struct pn_err err;
-    if (labour_engage(p->labour, p->worker_end, job, &err) != PN_OK) {
-        log_write(LOG_WARN, "peer", "our own worker: %s", err.text);
-    }
+    return labour_engage(p->labour, p->worker_end, job, &err) != PN_E_FULL;
 }
 
 static void refresh_soon(struct peer *p);
@@ -236,6 +234,7 @@ static void on_refresh(uv_timer_t *timer)
     struct peer *p = timer->data;
     p->refreshed_ms = clock_now_ms();
     if (p->open && !p->leaving) {
+        leads_own_has_room(p->leads);
         hiring_refresh(p->hiring);
         hiring_tell_waiting(p->hiring);
     }
@@ -542,7 +541,8 @@ static enum pn_status open_rooms(struct peer *p)
             .key = p->key,
             .peer_id = *link_context_peer_id(p->context),
             .own_can_run = own_can_run,
-            .on_begin = on_begin,
+            .lends = c->slot_count > 0,
+            .on_own_wanted = on_own_wanted,
             .on_change = on_job_change,
             .on_demand = on_labour_change,
             .arg = p,

@@ -380,11 +380,12 @@ struct port *ports_to(const struct ports *p, const struct digest *peer)
     return NULL;
 }
 
-struct port *ports_dialled(const struct ports *p, const struct addr *to)
+struct port *ports_dialled(const struct ports *p, const struct addr *to, uint64_t tag_without)
 {
     size_t place = 0;
     for (struct wire *w; (w = table_next(&p->by_id, &place)) != NULL;) {
-        if (w->up && w->tag != 0 && w->reason[0] == '\0' && addr_equal(&w->port.remote, to)) {
+        if (w->up && w->tag != 0 && (w->tag & tag_without) == 0 && w->reason[0] == '\0' &&
+            addr_equal(&w->port.remote, to)) {
             return &w->port;
         }
     }

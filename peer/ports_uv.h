@@ -55,8 +55,11 @@ struct port *ports_find(const struct ports *p, uint32_t id); /* NULL: gone */
 /* The first port that is up and leads to that peer, NULL when there is none. */
 struct port *ports_to(const struct ports *p, const struct digest *peer);
 
-/* A port that is up and was dialled at this address, NULL when there is none. */
-struct port *ports_dialled(const struct ports *p, const struct addr *to);
+/*
+ * A port that is up and was dialled at this address under a tag that has none of these bits, NULL
+ * when there is none.
+ */
+struct port *ports_dialled(const struct ports *p, const struct addr *to, uint64_t tag_without);
 
 uint32_t ports_count(const struct ports *p);
 

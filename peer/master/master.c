@@ -314,6 +314,11 @@ bool master_slice_final(const struct master *m, uint64_t slice)
     return slice < m->config.slice_count && bitset_has(&m->plan.closed, slice);
 }
 
+bool master_wants_own(const struct master *m)
+{
+    return m->plan.own.member_count > 0 && (m->roster.own == NULL || m->roster.own->link == 0);
+}
+
 bool master_has_worker(const struct master *m, uint32_t link)
 {
     return roster_by_link(&m->roster, link) != NULL;

@@ -167,6 +167,9 @@ uint32_t master_demand(const struct master *m);
 const struct open_slice *master_open_slice(const struct master *m, uint64_t slice);
 bool master_slice_final(const struct master *m, uint64_t slice);
 
+/* True when a slice is to be run by the master itself, whose own worker is not there. */
+bool master_wants_own(const struct master *m);
+
 /* True when the worker at this link is enlisted. */
 bool master_has_worker(const struct master *m, uint32_t link);
 

@@ -49,6 +49,52 @@ void leads_demands(struct leads *l,
     l->marked_count = 0;
 }
 
+/* --- our own worker --------------------------------------------------------------------------- */
+
+static void own_wait(struct lead *d, bool waits)
+{
+    struct leads *l = d->of;
+    if (waits == d->own_waits) {
+        return;
+    }
+    d->own_waits = waits;
+    if (waits) {
+        d->own_next = l->own_first != NULL ? l->own_first : d;
+        d->own_prev = l->own_first != NULL ? l->own_first->own_prev : d;
+        d->own_next->own_prev = d->own_prev->own_next = d;
+        l->own_first = d->own_next;
+        return;
+    }
+    d->own_next->own_prev = d->own_prev;
+    d->own_prev->own_next = d->own_next;
+    l->own_first = l->own_first != d ? l->own_first : d->own_next != d ? d->own_next : NULL;
+}
+
+void lead_ask_own(struct lead *d)
+{
+    const struct leads_config *c = &d->of->config;
+    bool wanted = runs(d) && !d->gone && !d->own_asked && !d->of->freeing &&
+                  (c->lends || master_wants_own(d->core));
+    if (wanted && !d->own_waits) {
+        d->own_asked = true; /* first: what follows may bring us here again */
+        d->own_asked = c->on_own_wanted(c->arg, &d->job);
+        wanted = !d->own_asked;
+    }
+    own_wait(d, wanted);
+}
+
+void leads_own_has_room(struct leads *l)
+{
+    while (l->own_first != NULL && !l->freeing) {
+        struct lead *d = l->own_first;
+        own_wait(d, false);
+        lead_ask_own(d);
+        if (d->own_waits) {
+            return; /* no room after all; the others wait behind it */
+        }
+    }
+}
+
 /* --- the crew --------------------------------------------------------------------------------- */
 
 static bool suits(void *arg, const struct digest *job, uint32_t link)

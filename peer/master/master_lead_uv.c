@@ -88,6 +88,7 @@ static void close_timer(struct lead *d)
 void lead_forget(struct lead *d)
 {
     d->gone = true;
+    lead_ask_own(d); /* no more */
     (void)table_remove(&d->of->by_job, d->job.b);
     lead_pin(d);
     close_timer(d);
@@ -247,6 +248,7 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
     }
     arm(d);
     lead_demand_changed(d);
+    lead_ask_own(d);
     if (!quiet) {
         d->of->config.on_change(d->of->config.arg, &d->job);
     }
@@ -386,10 +388,8 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
         d->timer_open = true;
         lead_pin(d);
     }
-    const struct leads_config *c = &d->of->config;
-    const struct digest job = d->job;
+    d->own_asked = false;
     struct master_event ev = {.kind = MASTER_START};
     (void)lead_event(d, &ev, NULL);
-    c->on_begin(c->arg, &job);
     return PN_OK;
 }

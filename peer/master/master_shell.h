@@ -67,6 +67,9 @@ struct lead {
     uint32_t liars_shown;
     struct master_stats last_stats; /* of a run that is over */
     double audited_units;
+    bool own_asked; /* our own worker is engaged, */
+    bool own_waits; /* … or has no room: in the ring leads.own_first */
+    struct lead *own_next, *own_prev;
     uint32_t demand;    /* of slots, as the crew knows it */
     bool stated;        /* it ran when that was told */
     bool marked;        /* in leads.marked */
@@ -86,6 +89,7 @@ struct leads {
     struct lead *first;
     struct waiting waiting;
     uint32_t describing; /* answers of runs that are over, on their way to be read again */
+    struct lead *own_first; /* ring of runs that wait for our own worker */
     struct crew *crew;
     uv_timer_t crew_timer;
     struct digest *marked; /* jobs whose demand has changed since leads_demands */
@@ -117,6 +121,7 @@ void leads_crew_close(struct leads *l); /* leads is pinned until its timer is cl
 void leads_crew_fini(struct leads *l);
 /* The run's core has taken a step, has begun or is over. */
 void lead_demand_changed(struct lead *d);
+void lead_ask_own(struct lead *d);
 void leads_crew_enlisted(struct leads *l, const struct port *p, const struct digest *job);
 void leads_crew_gone(struct leads *l, const struct port *p);
 

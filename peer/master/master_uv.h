@@ -28,8 +28,10 @@ struct leads_config {
     struct digest peer_id;
     /* Can this peer run the job itself, to break ties? */
     bool (*own_can_run)(void *arg, const struct manifest *m);
-    /* A run wants this peer's own worker; the run's JOIN will be answered. */
-    void (*on_begin)(void *arg, const struct digest *job);
+    bool lends; /* this peer has slots: its own worker is wanted by every run, else for ties only */
+    /* A run wants this peer's own worker, and answers its JOIN. False: it has no room at present.
+     */
+    bool (*on_own_wanted)(void *arg, const struct digest *job);
     /* State, demand or progress of a job has changed. */
     void (*on_change)(void *arg, const struct digest *job);
     /* leads_demands has something to tell. */
@@ -43,6 +45,9 @@ struct leads_config {
  */
 enum pn_status leads_new(const struct leads_config *config, struct leads **out, struct pn_err *err);
 void leads_free(struct leads *l, void (*on_freed)(void *arg), void *arg);
+
+/* Our own worker has room again: runs that wait for it are told by on_own_wanted. */
+void leads_own_has_room(struct leads *l);
 
 /* Runs that were not ended when this peer last stopped go on, but for those in state stopped. */
 void leads_resume_all(struct leads *l);

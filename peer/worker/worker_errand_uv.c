@@ -346,7 +346,11 @@ void errand_fetch(struct errand *e)
         return;
     }
     errand_pin(e);
-    if (e->manifest.file_count > 0 && !e->own) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < e->manifest.file_count; i++) {
+        bytes += e->manifest.files[i].size;
+    }
+    if (bytes >= ERRAND_SHARE_BYTES && !e->own) {
         e->shared = true;
         c->on_files(c->arg, &e->job, true);
     }

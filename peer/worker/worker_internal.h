@@ -138,7 +138,7 @@ struct bond *bond_find(const struct worker *w, uint32_t link);
 void bond_begin(struct worker *w, uint32_t link);    /* not more than there is room for */
 void bond_end(struct worker *w, uint32_t link);      /* the link is down */
 void bond_released(struct worker *w, uint32_t link); /* perhaps no engagement uses it any more */
-void bond_idle(struct worker *w, uint32_t link); /* closes it if no engagement uses it */
+void bond_idle(struct worker *w, uint32_t link);     /* closes it if no engagement uses it */
 enum pn_status bond_offered(struct worker *w, const struct worker_event *ev, struct pn_err *err);
 void bond_leave_job(struct worker *w, uint32_t link, const struct digest *job, bool welcome);
 void bond_tell_idle(struct worker *w);

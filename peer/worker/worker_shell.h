@@ -10,6 +10,9 @@
 
 #include "peer/worker/worker_uv.h"
 
+/* Below this, finding others who have a job's files costs more than fetching them. */
+enum { ERRAND_SHARE_BYTES = 1024 * 1024 };
+
 /* One job that we are engaged for. Freed when it is gone and nothing pins it. */
 struct errand {
     struct labour *of;

@@ -9,6 +9,7 @@
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
+#include "peer/mates_uv.h"
 #include "peer/wire/hire.h"
 #include "peer/worker/worker_shell.h"
 
@@ -477,7 +478,7 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
         (worker_idle_slots(l->core) == 0 && !worker_engaged(l->core, job))) {
         return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
     }
-    struct port *p = ports_dialled(l->config.ports, master);
+    struct port *p = ports_dialled(l->config.ports, master, MATES_TAG_BIT);
     if (p != NULL) { /* no second link for another job of the same master */
         return labour_engage(l, p, job, err);
     }
@@ -531,11 +532,26 @@ void labour_down(struct labour *l, struct port *p, bool was_up, uint64_t tag)
     (void)run_steps(l, &ev, NULL);
 }
 
+/* When a slice was given: with its start and end, how long it waited here. */
+static void log_assign(struct labour *l, const struct frame *f)
+{
+    struct work_attempt a;
+    char job[DIGEST_SHORT_BYTES];
+    if (work_parse_attempt(FRAME_ASSIGN, f->body, &a, NULL) == PN_OK) {
+        digest_short(&a.job, job);
+        labour_log_run(l, "given %s %llu %016llx", job, (unsigned long long)a.slice,
+                       (unsigned long long)a.attempt);
+    }
+}
+
 enum pn_status labour_frame(struct labour *l, struct port *p, const struct frame *f,
                             struct pn_err *err)
 {
     struct worker_event ev = {.kind = WORKER_FRAME, .link = p->id, .frame = f};
     struct digest job;
+    if (f->type == FRAME_ASSIGN) {
+        log_assign(l, f);
+    }
     if (f->type == FRAME_OFFER && hire_parse_offer(f->body, &job, NULL) == PN_OK) {
         /* Ours to lead, or its papers were judged for another master. */
         const struct errand *e = errand_find(l, &job);

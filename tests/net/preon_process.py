@@ -108,14 +108,16 @@ class Net:
         done = self.preon("job", "create", words[0], "--detach", *words[1:], data=data, check=0)
         return done.stdout.split()[-1]
 
-    def runs(self, name):
-        """The run log of a peer: (wall ms, "start" or "end", job, slice, rest)."""
+    def runs(self, name, given=False):
+        """The run log of a peer: (wall ms, "start" or "end", job, slice, rest), and "given"."""
         rows = []
         path = self.path(name, "runs.log")
         if os.path.exists(path):
             with open(path) as f:
                 for line in f:
                     parts = line.split()
+                    if parts[1] == "given" and not given:
+                        continue
                     rows.append((int(parts[0]), parts[1], parts[2], int(parts[3]), parts[4:]))
         return rows
 

@@ -43,7 +43,8 @@ enum worker_event_kind {
     WORKER_ENGAGE,    /* link, own, job: the link's other end says that it leads this job */
     WORKER_LINK_DOWN, /* link */
     WORKER_FRAME,     /* link, frame; status: why a job offered in it must not be taken */
-    WORKER_VETTED,    /* job, status: manifest and signatures are right, and it is welcome */
+    WORKER_VETTED,    /* job, status: manifest and signatures are right, and it is welcome;
+                         PN_E_DENIED: not welcome, but no fault of its master's */
     WORKER_FILES,     /* job, status: all its files are here, or cannot be had */
     WORKER_RAN,       /* place, status, result | reason and text */
     WORKER_ON_WAY,    /* place, done, total */

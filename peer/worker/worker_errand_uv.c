@@ -108,12 +108,13 @@ static void tell(struct errand *e, enum worker_event_kind kind, enum pn_status s
     labour_event(e->of, &ev, NULL, text);
 }
 
-static void refuse(struct errand *e, const struct pn_err *err)
+/* PN_E_DENIED: against our wishes, which is nobody's fault. */
+static void refuse(struct errand *e, enum pn_status status, const struct pn_err *err)
 {
     char job[DIGEST_SHORT_BYTES];
     digest_short(&e->job, job);
     log_write(LOG_INFO, "worker", "job %s refused: %s", job, err->text);
-    tell(e, WORKER_VETTED, PN_E_DENIED, WORK_REFUSED, err->text);
+    tell(e, WORKER_VETTED, status, WORK_REFUSED, err->text);
 }
 
 struct paper_work {
@@ -147,7 +148,7 @@ static void after_paper_work(uv_work_t *req, int uv_status)
     struct errand *e = w->errand;
     (void)uv_status;
     if (w->status != PN_OK) {
-        refuse(e, &w->err);
+        refuse(e, PN_E_DENIED, &w->err);
     } else if (w->read) {
         judge_text(e, buffer_bytes(&w->stored.manifest));
     } else {
@@ -165,7 +166,7 @@ static void start_paper_work(struct errand *e, bool read)
     struct paper_work *w = calloc(1, sizeof *w);
     if (w == NULL) {
         const struct pn_err err = {PN_E_NO_MEMORY, "out of memory"};
-        refuse(e, &err);
+        refuse(e, PN_E_DENIED, &err);
         return;
     }
     w->work.data = w;
@@ -193,14 +194,18 @@ static void judge_text(struct errand *e, struct pn_bytes text)
                               (struct pn_bytes){e->grant_bytes, e->grant_len}, &e->master_id,
                               clock_wall_ms(), &e->grant, &err);
     }
-    if (status == PN_OK && !e->own) {
+    if (status != PN_OK) {
+        refuse(e, PN_E_MISMATCH, &err);
+        return;
+    }
+    if (!e->own) {
         status = consent_check(&c->wishes, &e->manifest, &err);
     }
     if (status == PN_OK && e->manifest.dep_count > 0) {
         status = pn_fail(&err, PN_E_UNSUPPORTED, "its datasets cannot be fetched by this version");
     }
     if (status != PN_OK) {
-        refuse(e, &err);
+        refuse(e, PN_E_DENIED, &err);
     } else if (e->own || store_has_job(c->store, &e->job)) {
         tell(e, WORKER_VETTED, PN_OK, 0, NULL);
     } else {
@@ -209,7 +214,7 @@ static void judge_text(struct errand *e, struct pn_bytes text)
             start_paper_work(e, false);
         } else {
             (void)pn_fail(&err, PN_E_NO_MEMORY, "out of memory");
-            refuse(e, &err);
+            refuse(e, PN_E_DENIED, &err);
         }
     }
 }
@@ -222,7 +227,7 @@ static void on_manifest(void *arg, enum pn_status status, struct pn_bytes text,
     if (status == PN_OK) {
         judge_text(e, text);
     } else {
-        refuse(e, err);
+        refuse(e, PN_E_MISMATCH, err);
     }
     errand_unpin(e);
 }
@@ -245,7 +250,7 @@ void errand_vet(struct errand *e, const struct worker_action *x)
         if (p == NULL) {
             (void)pn_fail(&err, PN_E_CLOSED, "its master is gone");
         }
-        refuse(e, &err);
+        refuse(e, PN_E_CLOSED, &err);
         return;
     }
     errand_pin(e);

@@ -223,10 +223,14 @@ void tie_vetted(struct worker *w, const struct worker_event *ev)
         tie_send_enlist(w, t, true);
         return;
     }
-    if (!t->own) {
-        bond_leave_job(w, t->link, &t->job, false);
-    }
+    uint32_t link = t->own ? 0 : t->link;
+    const struct digest job = t->job;
     leave(w, t, ev->text != NULL ? ev->text : "not welcome here");
+    if (ev->status != PN_E_DENIED) {
+        worker_act_close(w, link, "its papers are not in order");
+    } else if (link != 0) {
+        bond_leave_job(w, link, &job, false);
+    }
 }
 
 static void on_enlisted(struct worker *w, struct tie *t)

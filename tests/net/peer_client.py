@@ -11,7 +11,8 @@ import subprocess
 import threading
 
 HELLO, PING, ERROR, BYE = 1, 2, 3, 4
-JOIN, ENLIST, ASSIGN, STARTED, PROGRESS, VOTE, GIVE_UP, CANCEL, RELEASE, ENDED = range(16, 26)
+JOIN, ENLIST, ASSIGN, STARTED, PROGRESS, VOTE, GIVE_UP, CANCEL, RELEASE, ENDED, \
+    OFFER, IDLE, LEAVE = range(16, 29)
 MANIFEST, LEAVES, BLOCK, HAVE, STOP = range(32, 37)
 CRITICAL, ANSWER, MORE = 1, 2, 4
 KEEP, DROP = 1, 2
@@ -96,6 +97,7 @@ class Link:
         self.pending = b""
         self.heard = []
         self.number = 0
+        self.idle = None  # slots, as the other side said last
 
     @classmethod
     def dial(cls, identity, port, hello=True):
@@ -133,7 +135,7 @@ class Link:
         self.pending += data
 
     def frame(self):
-        """The next one: (type, flags, request, body). PINGs are answered on the way."""
+        """The next one: (type, flags, request, body). PINGs are answered on the way, IDLE is kept."""
         while True:
             while len(self.pending) < 12:
                 self._more()
@@ -142,6 +144,9 @@ class Link:
                 self._more()
             body = self.pending[12:12 + length]
             self.pending = self.pending[12 + length:]
+            if type_ == IDLE:
+                self.idle = struct.unpack("<H", body)[0]
+                continue
             if type_ != PING or flags & ANSWER:
                 return type_, flags, request, body
             self.send(PING, flags=ANSWER, request=request)

@@ -306,8 +306,18 @@ static void not_welcome(void **state)
     engage(1, 1, false);
     join_answer(1);
     vetted(1, PN_E_DENIED);
-    expect("1<join vet 1<leave1-2 left 1<idle1 ");
+    expect("1<join vet left 1<leave1-2 1<idle1 ");
     assert_false(worker_engaged(worker, job(1)));
+}
+
+static void papers_out_of_order(void **state)
+{
+    (void)state;
+    open_worker(1);
+    engage(1, 1, false);
+    join_answer(1);
+    vetted(1, PN_E_MISMATCH);
+    expect("1<join vet left close 1<idle1 ");
 }
 
 static void files_that_cannot_be_had(void **state)
@@ -567,7 +577,7 @@ static void a_refused_job_costs_no_link(void **state)
     join_answer(1);
     trace[0] = '\0';
     vetted(2, PN_E_DENIED);
-    expect("1<leave2-2 left 1<idle1 ");
+    expect("left 1<leave2-2 1<idle1 ");
     assert_true(worker_linked(worker, job(1)));
 }
 
@@ -606,6 +616,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_way_of_a_slice),
         TEST(not_welcome),
+        TEST(papers_out_of_order),
         TEST(files_that_cannot_be_had),
         TEST(what_is_called_off_dies),
         TEST(a_link_breaks),

@@ -108,10 +108,11 @@ uint64_t nonce_layout_last(const struct nonce_puzzle *p, uint64_t nonce)
     return power > nonce ? power - 1 : UINT64_MAX;
 }
 
-void nonce_layout_values(const struct nonce_layout *l, uint32_t *values)
+void nonce_layout_values(const struct nonce_layout *l, uint32_t first, uint32_t count,
+                         uint32_t *values)
 {
-    for (uint32_t v = 0; v < l->size + NONCE_BATCH; v++) {
-        uint32_t rest = v;
+    for (uint32_t v = 0; v < count; v++) {
+        uint32_t rest = first + v;
         values[v] = 0;
         for (uint32_t i = l->low; i < l->high; i++) {
             uint32_t byte = byte_of_digit(l->base, rest % l->base);

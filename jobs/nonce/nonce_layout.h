@@ -42,8 +42,12 @@ void nonce_layout_init(struct nonce_layout *l, const struct nonce_puzzle *p, uin
 /* The last nonce with as many digits as this one. */
 uint64_t nonce_layout_last(const struct nonce_puzzle *p, uint64_t nonce);
 
-/* What each value adds to the varying word; room for NONCE_BATCH behind size, filled too. */
-void nonce_layout_values(const struct nonce_layout *l, uint32_t *values);
+/*
+ * What count values from `first` on add to the varying word. Those from size on, which fill a last
+ * batch, begin again at 0.
+ */
+void nonce_layout_values(const struct nonce_layout *l, uint32_t first, uint32_t count,
+                         uint32_t *values);
 
 /* Makes *run the one that nonce belongs to. run->more points into *l. */
 void nonce_layout_set(struct nonce_layout *l, uint64_t nonce, struct nonce_run *run);

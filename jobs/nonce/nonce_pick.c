@@ -13,7 +13,6 @@ enum {
 static bool check_run(const struct nonce_kernel *k, const struct nonce_puzzle *p, uint64_t nonce)
 {
     enum { VALUES = NONCE_BATCH };
-    static const uint8_t text_digits[] = "0123456789";
     struct nonce_block second;
     struct nonce_layout layout;
     struct nonce_run run = {.order = p->order};
@@ -24,14 +23,7 @@ static bool check_run(const struct nonce_kernel *k, const struct nonce_puzzle *p
     nonce_layout_init(&layout, p, nonce);
     uint64_t base = nonce - nonce / layout.stride % layout.size * layout.stride;
     nonce_layout_set(&layout, base, &run);
-    for (uint32_t v = 0; v < VALUES; v++) { /* as nonce_layout_values, but only so many */
-        uint32_t rest = v;
-        values[v] = 0;
-        for (uint32_t i = layout.low; i < layout.high; i++) {
-            values[v] |= (uint32_t)text_digits[rest % 10] << (24 - 8 * (layout.place[i] % 4));
-            rest /= 10;
-        }
-    }
+    nonce_layout_values(&layout, 0, VALUES, values);
     k->words(&run, values, VALUES, words);
     for (uint32_t v = 0; v < VALUES && v < layout.size; v++) {
         if (words[v] != nonce_puzzle_word(p, base + v * layout.stride, NULL)) {

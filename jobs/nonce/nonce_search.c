@@ -141,7 +141,7 @@ static void search_layout(struct search *s, uint64_t first, uint64_t last)
 {
     struct nonce_layout *l = &s->layout;
     nonce_layout_init(l, s->puzzle, first);
-    nonce_layout_values(l, s->values);
+    nonce_layout_values(l, 0, l->size + NONCE_BATCH, s->values);
     const uint64_t block = l->size * l->stride;
     for (uint64_t base = first - first % block; base <= s->last && !s->given_up; base += block) {
         uint64_t top = last - base; /* highest of the block that is searched, from its base */

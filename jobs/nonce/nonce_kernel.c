@@ -2,9 +2,29 @@
 
 #include "jobs/nonce/nonce_cpu.h"
 
-static const struct nonce_kernel *const kernels[] = {&nonce_kernel_avx512, &nonce_kernel_sha_ni,
-                                                     &nonce_kernel_armv8, &nonce_kernel_avx2,
-                                                     &nonce_kernel_portable};
+#ifdef PREON_TEST_WRONG_KERNEL
+/* For a test only: faster than all others, and wrong. */
+static void wrong_words(const struct nonce_run *run, const uint32_t *values, size_t count,
+                        uint32_t *out)
+{
+    (void)run;
+    memcpy(out, values, count * sizeof *out);
+}
+
+static bool wrong_usable(void) { return true; }
+
+static const struct nonce_kernel wrong = {"wrong", "", wrong_usable, wrong_words, NULL};
+#endif
+
+static const struct nonce_kernel *const kernels[] = {
+#ifdef PREON_TEST_WRONG_KERNEL
+    &wrong,
+#endif
+    &nonce_kernel_avx512,
+    &nonce_kernel_sha_ni,
+    &nonce_kernel_armv8,
+    &nonce_kernel_avx2,
+    &nonce_kernel_portable};
 
 const struct nonce_kernel *nonce_kernel_at(size_t index)
 {

@@ -106,6 +106,15 @@ class Nonce(unittest.TestCase):
         self.assertLess(min(waits), 0.010)
 
 
+    def test_a_wrong_kernel_is_not_used_and_named(self):
+        """The fastest kernel of this build returns its input for a hash."""
+        done = run(os.path.join(os.environ["PREON_BUILD"], "nonce_wrong"), "--difficulty=13")
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(done.stdout.startswith(b"nonce 294 hash 0004d1186f3e"), done.stdout)
+        self.assertRegex(done.stderr.decode(), r"^nonce: kernel wrong computes wrong hashes here; "
+                                               r"using (avx512|sha_ni|avx2|armv8|portable)\n$")
+
+
 class Mandelbrot(unittest.TestCase):
     def test_slices_are_the_picture(self):
         width, height, most = 24, 13, 200

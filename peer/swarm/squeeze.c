@@ -10,9 +10,7 @@ enum {
 static size_t deflate_all(struct pn_bytes in, uint8_t *out, size_t cap)
 {
     z_stream z = {0};
-    if (deflateInit(&z, LEVEL) != Z_OK) {
-        return 0;
-    }
+    (void)deflateInit(&z, LEVEL);           /* when it fails, deflate does */
     z.next_in = (Bytef *)(uintptr_t)in.ptr; /* zlib does not write to it */
     z.avail_in = (uInt)in.len;
     z.next_out = out;
@@ -38,9 +36,7 @@ size_t squeeze_block(struct pn_bytes block, uint8_t *out)
 bool squeeze_undo(struct pn_bytes encoded, uint8_t *out, size_t len)
 {
     z_stream z = {0};
-    if (inflateInit(&z) != Z_OK) {
-        return false;
-    }
+    (void)inflateInit(&z); /* when it fails, inflate does */
     z.next_in = (Bytef *)(uintptr_t)encoded.ptr;
     z.avail_in = (uInt)encoded.len;
     z.next_out = out;

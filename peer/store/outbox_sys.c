@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "peer/store/attempt_name.h"
 #include "peer/store/dir_sys.h"
 #include "peer/store/inside.h"
 
@@ -153,22 +153,10 @@ struct walk {
     void *arg;
 };
 
-static bool number_parse(const char **at, char end, uint64_t *out)
-{
-    char *stop;
-    if (**at < '0' || **at > '9') {
-        return false;
-    }
-    *out = strtoull(*at, &stop, 10);
-    bool ended = *stop == end;
-    *at = stop + (end != '\0');
-    return ended;
-}
-
 static void walk_attempt(void *arg, const char *name)
 {
     struct walk *w = arg;
-    if (number_parse(&name, '.', &w->set.slice) && number_parse(&name, '\0', &w->set.attempt)) {
+    if (attempt_name_parse(name, &w->set.slice, &w->set.attempt)) {
         w->each(w->arg, &w->set);
     }
 }

@@ -10,6 +10,7 @@
 
 #include "common/log_sys.h"
 #include "common/random_sys.h"
+#include "peer/store/attempt_name.h"
 #include "peer/store/dir_sys.h"
 #include "peer/store/inside.h"
 
@@ -51,9 +52,10 @@ void store_attempt_name(const char *folder, const struct file_set *attempt, cons
                         char name[STORE_NAME_BYTES])
 {
     char run[STORE_NAME_BYTES];
+    char last[ATTEMPT_NAME_BYTES];
     store_run_name(folder, attempt, run);
-    (void)snprintf(name, STORE_NAME_BYTES, "%.320s/%" PRIu64 ".%" PRIu64 "%s", run, attempt->slice,
-                   attempt->attempt, suffix);
+    (void)snprintf(name, STORE_NAME_BYTES, "%.320s/%s%s", run,
+                   attempt_name_write(attempt->slice, attempt->attempt, last), suffix);
 }
 
 enum pn_status store_stat_size(const struct store *s, const char *name, uint64_t *size,

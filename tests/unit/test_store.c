@@ -2,6 +2,7 @@
 #include "tests/unit/alloc.h"
 #include "tests/unit/unit.h"
 
+#include "peer/store/attempt_name.h"
 #include "peer/store/catalogue.h"
 #include "peer/store/content.h"
 
@@ -128,6 +129,51 @@ static void contents_go_with_the_last_job_that_names_them(void **state)
 }
 
 /* Whichever allocation fails: said so, nothing leaks, nothing half added stays. */
+/* The name of an attempt's folder has one spelling; every strict prefix is another name or none. */
+static void an_attempts_name_is_read_as_written(void **state)
+{
+    (void)state;
+    static const char *const NOT_OURS[] = {
+        "",
+        ".",
+        "5",
+        "5.",
+        ".5",
+        "05.1",
+        "5.01",
+        "5.1 ",
+        "5.1.part",
+        "-5.1",
+        "+5.1",
+        " 5.1",
+        "18446744073709551616.1",
+        "1.18446744073709551616",
+        "note",
+        "5,1",
+    };
+    char name[ATTEMPT_NAME_BYTES];
+    uint64_t slice = 7;
+    uint64_t attempt = 7;
+    for (size_t i = 0; i < sizeof NOT_OURS / sizeof NOT_OURS[0]; i++) {
+        char *exact = (char *)unit_exact(NOT_OURS[i], strlen(NOT_OURS[i]) + 1);
+        assert_false(attempt_name_parse(exact, &slice, &attempt));
+        assert_true(slice == 7 && attempt == 7);
+        free(exact);
+    }
+    const char *whole = attempt_name_write(UINT64_MAX, 4294967297, name);
+    assert_string_equal(whole, "18446744073709551615.4294967297");
+    for (size_t len = 0; len <= strlen(whole); len++) {
+        char *cut = (char *)unit_exact(whole, len + 1);
+        char again[ATTEMPT_NAME_BYTES];
+        cut[len] = '\0';
+        bool dotted = len > strlen("18446744073709551615.");
+        assert_int_equal(attempt_name_parse(cut, &slice, &attempt), dotted);
+        assert_true(!dotted || strcmp(attempt_name_write(slice, attempt, again), cut) == 0);
+        free(cut);
+    }
+    assert_true(attempt_name_parse("0.0", &slice, &attempt) && slice == 0 && attempt == 0);
+}
+
 static void memory_may_be_short(void **state)
 {
     (void)state;
@@ -172,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_file_of_one_block_needs_no_leaves),
         cmocka_unit_test(the_record_of_blocks_comes_back),
         cmocka_unit_test(contents_go_with_the_last_job_that_names_them),
+        cmocka_unit_test(an_attempts_name_is_read_as_written),
         cmocka_unit_test(memory_may_be_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,22 @@ void ledger_reader_close(struct ledger_reader *r)
 
 /* ---- rows into records; false when a row does not hold what we wrote ---- */
 
+/* One of an enum's values; false for every other number. */
+static bool column_among(sqlite3_stmt *s, int column, int first, int last, int *out)
+{
+    sqlite3_int64 value = sqlite3_column_int64(s, column);
+    *out = (int)(value >= first && value <= last ? value : first);
+    return value == *out;
+}
+
+static bool column_class(sqlite3_stmt *s, int column, enum outcome_class *out)
+{
+    int value;
+    bool good = column_among(s, column, OUTCOME_EXITED, OUTCOME_CLASS_COUNT - 1, &value);
+    *out = (enum outcome_class)value;
+    return good;
+}
+
 static int32_t column_code(sqlite3_stmt *s, int column)
 {
     return (int32_t)sqlite3_column_int64(s, column);
@@ -141,14 +157,16 @@ static bool row_final(sqlite3_stmt *s, struct record *r)
     r->kind = RECORD_FINAL;
     f->slice = ledger_column_u64(s, 0);
     f->attempt = ledger_column_u64(s, 1);
-    f->class = (enum outcome_class)sqlite3_column_int(s, 2);
+    int basis;
+    bool good = column_class(s, 2, &f->class);
     f->code = column_code(s, 3);
-    f->basis = (enum record_basis)sqlite3_column_int(s, 4);
+    good = column_among(s, 4, BASIS_QUORUM, BASIS_GIVEN_UP, &basis) && good;
+    f->basis = (enum record_basis)basis;
     f->answer = sqlite3_column_int(s, 5) != 0;
     f->serial = (uint32_t)ledger_column_u64(s, 6);
     f->term = (uint32_t)ledger_column_u64(s, 7);
     f->at_wall_ms = ledger_column_u64(s, 8);
-    return ledger_column_exact(s, 9, f->outputs.b, DIGEST_BYTES);
+    return ledger_column_exact(s, 9, f->outputs.b, DIGEST_BYTES) && good;
 }
 
 static bool row_vote(sqlite3_stmt *s, struct record *r)
@@ -158,13 +176,13 @@ static bool row_vote(sqlite3_stmt *s, struct record *r)
     v->slice = ledger_column_u64(s, 0);
     v->attempt = ledger_column_u64(s, 1);
     v->own = sqlite3_column_int(s, 4) != 0;
-    v->class = (enum outcome_class)sqlite3_column_int(s, 5);
+    bool good = column_class(s, 5, &v->class);
     v->code = column_code(s, 6);
     v->wall_ms = (uint32_t)ledger_column_u64(s, 9);
     v->cpu_ms = (uint32_t)ledger_column_u64(s, 10);
     v->prefix = (uint32_t)ledger_column_u64(s, 11);
     v->at_wall_ms = ledger_column_u64(s, 12);
-    return ledger_column_exact(s, 2, v->worker.b, DIGEST_BYTES) &&
+    return good && ledger_column_exact(s, 2, v->worker.b, DIGEST_BYTES) &&
            ledger_column_exact(s, 3, v->worker_key.b, PUBLIC_KEY_BYTES) &&
            ledger_column_exact(s, 7, v->outputs.b, DIGEST_BYTES) &&
            ledger_column_exact(s, 8, v->signature.b, SIGNATURE_BYTES);
@@ -206,11 +224,13 @@ static bool row_job(sqlite3_stmt *s, char name[LEDGER_NAME_BYTES_MAX + 1],
     row->job.grant = ledger_column_bytes(s, 4);
     row->job.created_wall_ms = ledger_column_u64(s, 5);
     row->boot_count = (uint32_t)ledger_column_u64(s, 6);
-    row->state.state = (enum job_state)sqlite3_column_int(s, 7);
+    int state;
+    bool good = column_among(s, 7, JOB_RUNNING, JOB_STOPPED, &state);
+    row->state.state = (enum job_state)state;
     row->state.answer_slice = ledger_column_u64(s, 8);
     column_text(s, 9, row->state.reason, sizeof row->state.reason);
     row->state.at_wall_ms = ledger_column_u64(s, 10);
-    return ledger_column_exact(s, 0, row->job.job.b, DIGEST_BYTES) &&
+    return good && ledger_column_exact(s, 0, row->job.job.b, DIGEST_BYTES) &&
            ledger_column_exact(s, 1, row->job.run.b, RUN_BYTES);
 }
 

@@ -1,10 +1,6 @@
 /* Any bytes: a frame is refused by its header, or waited for, or written back as it came. */
-#include <assert.h>
-#include <stdlib.h>
-
 #include "common/frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "tests/fuzz/fuzz.h"
 
 static void check_whole(const struct frame *f, struct pn_bytes in, size_t used)
 {
@@ -20,12 +16,7 @@ static void check_whole(const struct frame *f, struct pn_bytes in, size_t used)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     (void)frame_type_known(len == 0 ? 0 : bytes[0]);
-    uint8_t *exact = malloc(len + (len == 0));
-    if (exact == NULL) {
-        return 0;
-    }
-    memcpy(exact, bytes, len);
-    const struct pn_bytes in = {exact, len};
+    const struct pn_bytes in = fuzz_exact(bytes, len);
     const size_t max = len % 2 == 0 ? FRAME_BODY_MAX : FRAME_HELLO_BODY_MAX;
     struct frame f;
     struct pn_err err;
@@ -38,9 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     } else if (used == 0) {
         assert(need > len && need <= FRAME_HEADER_BYTES + max);
     } else {
-        assert(used == need && used <= len && f.body.len <= max);
         check_whole(&f, in, used);
+        assert(used == need && used <= len && f.body.len <= max);
     }
-    free(exact);
+    fuzz_free(in);
     return 0;
 }

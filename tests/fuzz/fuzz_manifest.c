@@ -1,11 +1,6 @@
 /* Any bytes: refused, or the one way to write what they say, within every limit. */
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "common/manifest.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void check_limits(const struct manifest *m)
 {
@@ -30,16 +25,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct manifest m;
     struct buffer text;
+    const struct pn_bytes in = fuzz_exact(data, size);
     buffer_init(&text, MANIFEST_BYTES_MAX);
-    if (manifest_parse((struct pn_bytes){data, size}, &m, NULL) == PN_OK) {
+    if (manifest_parse(in, &m, NULL) == PN_OK) {
         check_limits(&m);
         enum pn_status status = manifest_write(&m, &text, NULL);
         assert(status == PN_OK);
-        assert(pn_bytes_equal(buffer_bytes(&text), (struct pn_bytes){data, size}));
+        assert(pn_bytes_equal(buffer_bytes(&text), in));
     } else {
         assert(m.file_count == 0 && m.args == NULL);
     }
     manifest_fini(&m);
     buffer_fini(&text);
+    fuzz_free(in);
     return 0;
 }

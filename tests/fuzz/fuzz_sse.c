@@ -1,10 +1,7 @@
 /* Any stream of events, in pieces whose lengths the first byte decides: the pieces do not matter.
  */
-#include <assert.h>
-
+#include "tests/fuzz/fuzz.h"
 #include "tools/sse.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* All events of the stream, one after the other, in *out. */
 static void read_all(struct pn_bytes in, size_t step, struct buffer *out)
@@ -16,7 +13,10 @@ static void read_all(struct pn_bytes in, size_t step, struct buffer *out)
     buffer_init(&event, SSE_EVENT_BYTES_MAX);
     while (in.len > 0) {
         size_t len = in.len < step ? in.len : step;
-        if (sse_add(&s, (struct pn_bytes){in.ptr, len}) != PN_OK) {
+        struct pn_bytes piece = fuzz_exact(in.ptr, len);
+        enum pn_status status = sse_add(&s, piece);
+        fuzz_free(piece);
+        if (status != PN_OK) {
             break;
         }
         in = (struct pn_bytes){in.ptr + len, in.len - len};

@@ -2,12 +2,9 @@
  * Lines of every manner: what parses is written back byte for byte; and a whole tracker fed with
  * arbitrary bytes in arbitrary pieces answers within its bounds. The first byte chooses.
  */
-#include <stdlib.h>
-#include <string.h>
-
+#include "tests/fuzz/fuzz.h"
+#include "tracker/caller.h"
 #include "tracker/switchboard.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool good)
 {
@@ -60,6 +57,38 @@ static void on_drop(void *arg, uint32_t link)
     (void)link;
 }
 
+/* Bytes of a caller alone: lines come out of them whatever the pieces, and within their length. */
+static void a_caller(struct pn_bytes in)
+{
+    struct caller c;
+    struct trackline line;
+    enum trackline_manner manner;
+    struct pn_err err;
+    caller_init(&c);
+    for (enum caller_result r = CALLER_MORE; in.len > 0 && r != CALLER_WRONG;) {
+        size_t len = 1 + in.ptr[0] % 32u;
+        len = len < in.len ? len : in.len;
+        struct pn_bytes piece = fuzz_exact(in.ptr, len);
+        struct pn_bytes left = piece;
+        while ((r = caller_take(&c, &left, &line, &manner, &err)) == CALLER_LINE) {
+            check(caller_patience_ms(c.state) > 0);
+            check(manner == TRACKLINE_REQUEST || manner == TRACKLINE_ONE_SHOT);
+            if (c.state == CALLER_FIRST) {
+                c.state = CALLER_LINGERING; /* as the tracker does when it has answered */
+                break;
+            }
+        }
+        fuzz_free(piece);
+        if (c.state == CALLER_LINGERING) {
+            check(caller_patience_ms(c.state) > 0);
+            break;
+        }
+        in = (struct pn_bytes){in.ptr + len, in.len - len};
+    }
+    check(caller_patience_ms(c.state) > 0);
+    caller_fini(&c);
+}
+
 static void a_tracker(struct pn_bytes in)
 {
     static const struct switchboard_ops OPS = {
@@ -97,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const struct pn_bytes in = {data + 1, size - 1};
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0:
         one_line(TRACKLINE_ONE_SHOT, in);
         break;
@@ -110,8 +139,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 3:
         one_line(TRACKLINE_ANSWER, in);
         break;
-    default:
+    case 4:
         a_tracker(in);
+        break;
+    default:
+        a_caller(in);
     }
     return 0;
 }

@@ -1,0 +1,82 @@
+/*
+ * A nonce slice's output from a stranger, and the words it answers: judged and described without
+ * trouble, the same twice, and nothing that is judged true has a hit that is none.
+ */
+#include "jobs/nonce/nonce_args.h"
+#include "jobs/nonce/nonce_program.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { RANGE_MAX = 1 << 16 }; /* what is audited is searched: it should not take long */
+
+static struct job_verdict judge(const struct job_slice *slice, struct pn_bytes output)
+{
+    struct random audit;
+    struct job_verdict v = {.judgement = JOB_JUDGED_MALFORMED};
+    random_seed(&audit, 1);
+    enum pn_status status = nonce_program.judge(slice, output, &audit, &v, NULL);
+    assert(status == PN_OK);
+    assert(memchr(v.line, '\0', sizeof v.line) != NULL && v.line[0] != '\0');
+    assert(v.judgement == JOB_JUDGED_TRUE || !v.answer);
+    return v;
+}
+
+static void describe(const struct job_slice *slice, struct pn_bytes output,
+                     const struct job_verdict *v)
+{
+    struct buffer text;
+    buffer_init(&text, 1 << 17);
+    enum pn_status status = nonce_program.describe(slice, output, &text, NULL);
+    assert(v->judgement != JOB_JUDGED_TRUE || status == PN_OK);
+    assert(v->judgement != JOB_JUDGED_TRUE || (v->answer_count > 0) == (text.len > 0));
+    buffer_fini(&text);
+}
+
+static void one_slice(const struct job_slice *slice, struct pn_bytes output)
+{
+    struct nonce_puzzle p;
+    struct job_expectation e;
+    enum pn_status status = nonce_args_parse(slice->argv, slice->argc, &p, NULL);
+    if (status == PN_OK && nonce_range_count(p.range) > RANGE_MAX) {
+        return;
+    }
+    if (nonce_program.check(slice, NULL) != PN_OK) {
+        struct random audit;
+        struct job_verdict v;
+        random_seed(&audit, 1);
+        status = nonce_program.judge(slice, output, &audit, &v, NULL);
+        assert(status != PN_OK && nonce_program.slice_units(slice) == 0);
+        assert(nonce_program.expect(slice, &e, NULL) != PN_OK);
+        assert(nonce_program.describe(slice, output, NULL, NULL) != PN_OK);
+        return;
+    }
+    const struct job_verdict v = judge(slice, output);
+    const struct job_verdict again = judge(slice, output);
+    assert(v.judgement == again.judgement && strcmp(v.line, again.line) == 0);
+    assert(v.unit_count <= nonce_program.slice_units(slice));
+    status = nonce_program.expect(slice, &e, NULL);
+    assert(status == PN_OK && e.chance >= 0 && e.chance <= 1);
+    describe(slice, output, &v);
+}
+
+/* Two bytes (which slice of how many), words a line each, an empty line, the output. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2) {
+        return 0;
+    }
+    struct pn_bytes in = {data + 2, size - 2};
+    struct pn_bytes line;
+    struct fuzz_words w = {.count = 0};
+    while (fuzz_line(&in, &line) && line.len > 0 && w.count < FUZZ_WORDS_MAX) {
+        w.words[w.count++] = fuzz_string(line);
+    }
+    const struct job_slice slice = {.argv = (const char *const *)w.words,
+                                    .argc = w.count,
+                                    .index = data[1] == 0 ? 0 : data[0] % data[1],
+                                    .count = data[1]};
+    struct pn_bytes output = fuzz_exact(in.ptr, in.len);
+    one_slice(&slice, output);
+    fuzz_free(output);
+    fuzz_words_fini(&w);
+    return 0;
+}

@@ -118,7 +118,8 @@ static const struct args_group TRACKER = {"Options", TRACKER_OPTIONS,
                                           sizeof TRACKER_OPTIONS / sizeof TRACKER_OPTIONS[0]};
 static const struct args_group PEER = {"Options", PEER_OPTIONS,
                                        sizeof PEER_OPTIONS / sizeof PEER_OPTIONS[0]};
-static const struct args_group EMBEDDED = {"Of commands that start one", EMBEDDED_OPTIONS,
+static const struct args_group EMBEDDED = {"Not for people: how a command starts one",
+                                           EMBEDDED_OPTIONS,
                                            sizeof EMBEDDED_OPTIONS / sizeof EMBEDDED_OPTIONS[0]};
 static const struct args_group CREATE = {"Job", CREATE_OPTIONS,
                                          sizeof CREATE_OPTIONS / sizeof CREATE_OPTIONS[0]};
@@ -242,7 +243,8 @@ const struct command COMMANDS[] = {
      "writes or lists what a job's slices left",
      "[options] ID",
      "Writes the outputs of a job's final slices to DIR/SLICE/NAME, checked against their\n"
-     "hashes; a mandelbrot job's as one picture. Without -o it lists them.",
+     "hashes; a mandelbrot job's as one picture. Files of these names are replaced, others\n"
+     "are left alone; a job that still runs gives what is final. Without -o it lists them.",
      command_results,
      {&RESULTS, &COMMON},
      "job ID",

@@ -77,21 +77,37 @@ static void print_workers(const json_t *job)
     }
 }
 
+static void print_count(const json_t *job, const char *path, const char *what)
+{
+    const double count = progress_number(job, path);
+    if (count > 0) {
+        (void)printf(", %.0f %s", count, what);
+    }
+}
+
 static void print_job(const json_t *job)
 {
     char line[PROGRESS_BYTES];
     char text[HUMAN_BYTES];
-    (void)printf("%s\n", progress_text(job, "id"));
+    (void)printf("job %s\n", progress_text(job, "id"));
     (void)printf("  name       %s\n  program    %s\n  state      %s\n", progress_text(job, "name"),
                  progress_text(job, "program"), progress_text(job, "state"));
     if (progress_text(job, "reason")[0] != '\0') {
         (void)printf("  reason     %s\n", progress_text(job, "reason"));
     }
-    if (json_is_true(json_object_get(job, "ended"))) {
-        (void)printf("  slices     %.0f of %.0f final, %.0f of them failed\n",
-                     progress_number(job, "slices.final"), progress_number(job, "slices.total"),
-                     progress_number(job, "slices.failed"));
-    } else {
+    (void)progress_waiting(job, line);
+    const bool waits = line[0] != '\0';
+    if (waits) {
+        (void)printf("  waiting    %s\n", line + sizeof "waiting: " - 1);
+    }
+    (void)printf("  slices     %.0f of %.0f final", progress_number(job, "slices.final"),
+                 progress_number(job, "slices.total"));
+    print_count(job, "slices.failed", "failed");
+    print_count(job, "slices.running", "running");
+    print_count(job, "slices.provisional", "waiting for another vote");
+    print_count(job, "slices.reopened", "reopened");
+    (void)putchar('\n');
+    if (!json_is_true(json_object_get(job, "ended")) && !waits) {
         (void)printf("  progress   %s\n", progress_line(job, line));
     }
     if (progress_number(job, "elapsed_ms") > 0) {
@@ -151,6 +167,24 @@ static void print_log(const json_t *answer)
     }
 }
 
+/* A slice that the job does not have is a slip of the hand, not something to wait for. */
+static enum exit_code check_slice(struct home *h, const char *id, uint64_t slice)
+{
+    char request[REQUEST_BYTES];
+    struct pn_err err;
+    json_t *job = NULL;
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s", id);
+    if (client_ask(h->client, "GET", request, NULL, &job, &err) != PN_OK) {
+        return complain(&err);
+    }
+    const double total = progress_number(job, "slices.total");
+    json_decref(job);
+    return (double)slice < total
+               ? EXIT_CODE_OK
+               : complain_text(EXIT_CODE_USAGE, "slice %llu: job %.12s has slices 0 to %.0f",
+                               (unsigned long long)slice, id, total - 1);
+}
+
 enum exit_code command_log(struct context *c)
 {
     struct home h;
@@ -169,8 +203,15 @@ enum exit_code command_log(struct context *c)
     }
     (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%llu/log", id,
                    (unsigned long long)slice);
-    code = client_ask(h.client, "GET", request, NULL, &answer, &err) == PN_OK ? EXIT_CODE_OK
-                                                                              : complain(&err);
+    code = check_slice(&h, id, slice);
+    if (code == EXIT_CODE_OK) {
+        enum pn_status status = client_ask(h.client, "GET", request, NULL, &answer, &err);
+        code = status == PN_E_NOT_FOUND
+                   ? complain_text(EXIT_CODE_FAILED, "slice %llu: no attempt at it has ended",
+                                   (unsigned long long)slice)
+               : status == PN_OK ? EXIT_CODE_OK
+                                 : complain(&err);
+    }
     if (code == EXIT_CODE_OK && c->json) {
         print_json(answer);
     } else if (code == EXIT_CODE_OK) {

@@ -17,7 +17,7 @@
 #include "tools/print_sys.h"
 #include "tools/progress.h"
 
-enum { REQUEST_BYTES = 200, PAGE = 64, SHELL_LINE_BYTES_MAX = 64 * 1024 };
+enum { REQUEST_BYTES = 200, PAGE = 64, FAILED_SHOWN_MAX = 5, SHELL_LINE_BYTES_MAX = 64 * 1024 };
 
 /* --- the job's manifest --- */
 
@@ -412,6 +412,31 @@ enum exit_code results_print_hits(struct home *h, const char *job_id)
         fetch_manifest(h, job_id, &m, &err) == PN_OK ? print_hits(h, job_id, &m) : complain(&err);
     manifest_fini(&m);
     return code;
+}
+
+/* --- failed slices --- */
+
+/* The walk goes on: a job with failures has few of them, or they stand at its beginning. */
+static enum pn_status tell_failed(struct walk *w, const json_t *result, struct pn_err *err)
+{
+    const char *outcome = progress_text(result, "outcome");
+    if (strcmp(outcome, "exit 0") == 0) {
+        return PN_OK;
+    }
+    if (w->files++ == FAILED_SHOWN_MAX) {
+        return pn_fail(err, PN_E_FULL, "enough");
+    }
+    (void)fprintf(stderr, "preon: slice %.0f: %s; `preon job log %.12s %.0f`\n",
+                  progress_number(result, "slice"), outcome, w->job_id,
+                  progress_number(result, "slice"));
+    return PN_OK;
+}
+
+void results_tell_failed(struct home *h, const char *job_id)
+{
+    struct pn_err err;
+    struct walk w = {.home = h, .job_id = job_id};
+    (void)walk_results(&w, tell_failed, &err); /* what is said beside the result may fail */
 }
 
 /* --- the answer of a search --- */

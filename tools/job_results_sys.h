@@ -13,6 +13,9 @@
  */
 enum exit_code results_write(struct home *h, const char *job_id, const char *into, bool raw);
 
+/* Names the first few slices that failed, on stderr, and how to see what they printed. */
+void results_tell_failed(struct home *h, const char *job_id);
+
 /* Whether what the job leaves are hits of a search, rather than files. */
 bool results_are_hits(const json_t *job);
 

@@ -155,9 +155,7 @@ static void print_end(const json_t *job, const char *state)
     } else if (strcmp(state, "done") == 0) {
         (void)printf("done: %.0f slices\n", total);
     } else if (strcmp(state, "failed") == 0) {
-        (void)fprintf(stderr,
-                      "preon: failed: %.0f of %.0f slices; see `preon job log %.12s SLICE`\n",
-                      failed, total, progress_text(job, "id"));
+        (void)fprintf(stderr, "preon: failed: %.0f of %.0f slices\n", failed, total);
     } else {
         (void)fprintf(stderr, "preon: %s: %.0f of %.0f slices are final%s%s\n", state, final, total,
                       reason[0] != '\0' ? "; " : "", reason);
@@ -193,6 +191,9 @@ enum exit_code watch_result(struct context *c, struct home *h, const json_t *job
         code = results_print_hits(h, progress_text(job, "id"));
     } else {
         print_end(job, state);
+    }
+    if (progress_number(job, "slices.failed") > 0) {
+        results_tell_failed(h, progress_text(job, "id"));
     }
     buffer_fini(&check);
     return code;

@@ -46,10 +46,14 @@ static void print_peer(const json_t *peer)
     }
     (void)printf("  jobs       leads %.0f, works on %.0f\n", progress_number(peer, "jobs_mastered"),
                  progress_number(peer, "jobs_worked_on"));
+    (void)printf("  links      %.0f to other peers; %s bytes of files sent, ",
+                 progress_number(peer, "links"),
+                 human_count(progress_number(peer, "bytes_sent"), text));
+    (void)printf("%s received\n", human_count(progress_number(peer, "bytes_received"), text));
     print_trackers(peer);
     (void)progress_waiting(peer, line);
     if (line[0] != '\0') {
-        (void)printf("  %s\n", line);
+        (void)printf("  waiting    %s\n", line + sizeof "waiting: " - 1);
     }
 }
 

@@ -95,6 +95,22 @@ class Embedded(unittest.TestCase):
         self.net.preon("job", "rm", job, check=0)
         self.assertEqual(self.net.json("job", "list")["jobs"], [])
 
+    def test_failed_slices_are_named(self):
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("echo slice $PREON_SLICE; exit $((PREON_SLICE % 2))\n")
+        done = self.net.preon("job", "create", "exec", "--data", self.net.path("master"),
+                              "--slices", "4", "--file", script, *self.alone, "--", "sh",
+                              "crunch.sh", data=None, check=1)
+        self.assertIn("failed: 2 of 4 slices\n", done.stderr)
+        job = self.net.json("job", "list")["jobs"][0]["id"]
+        for number in 1, 3:
+            self.assertIn(f"slice {number}: exit 1; `preon job log {job[:12]} {number}`", done.stderr)
+        self.assertEqual(self.net.preon("job", "log", job, "3", check=0).stdout, "slice 3\n")
+        done = self.net.preon("job", "log", job, "4", check=2)
+        self.assertIn(f"slice 4: job {job[:12]} has slices 0 to 3", done.stderr)
+        self.assertIn("4 of 4 final, 2 failed", self.net.preon("job", "status", job, check=0).stdout)
+
     def test_interrupt_stops_and_resume_goes_on(self):
         process, job = self.begin(ENDLESS + self.alone)
         process.send_signal(signal.SIGINT)

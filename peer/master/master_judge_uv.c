@@ -213,11 +213,12 @@ static void keep_answer(struct lead *d, const struct judge_work *w)
                              .search_ms = w->wall_ms,
                              .received_ms = received_ms(d, w),
                              .unit_count = w->verdict.unit_count};
-    if (d->core != NULL && w->wall_ms > 0) {
+    if (d->core != NULL) {
         struct master_stats s;
         master_stats(d->core, &s);
         const uint64_t slots = s.slot_count < s.slice_count ? s.slot_count : s.slice_count;
-        a->rate_per_s = w->verdict.unit_count * 1000 / w->wall_ms * (double)slots;
+        const double per_slot = w->verdict.unit_count * 1000 / (w->wall_ms > 0 ? w->wall_ms : 1);
+        a->rate_per_s = per_slot * (slots > 0 ? (double)slots : 1); /* its finder may have left */
     }
     (void)snprintf(a->line, sizeof a->line, "%s", w->verdict.line);
     const char *at = (const char *)w->description.ptr;

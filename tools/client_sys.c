@@ -390,6 +390,7 @@ enum pn_status client_open(const char *data_dir, struct client **out, struct pn_
     }
     enum pn_status status = find_socket(c, data_dir, err);
     if (status == PN_OK) {
+        (void)curl_global_init(CURL_GLOBAL_NOTHING); /* not TLS, whose start costs milliseconds */
         c->easy = curl_easy_init();
         c->multi = curl_multi_init();
         status = c->easy == NULL || c->multi == NULL ? pn_fail(err, PN_E_NO_MEMORY, "out of memory")

@@ -169,11 +169,13 @@ void leads_crew_fini(struct leads *l)
 void lead_demand_changed(struct lead *d)
 {
     struct leads *l = d->of;
-    uint32_t demand = runs(d) && !d->gone ? master_demand(d->core) : 0;
     bool running = runs(d) && !d->gone;
+    uint32_t demand = running ? master_demand(d->core) : 0;
     if (l->freeing || (demand == d->demand && running == d->stated)) {
         return;
     }
+    l->running_count += running;
+    l->running_count -= d->stated;
     d->demand = demand;
     d->stated = running;
     mark(l, &d->job);

@@ -88,6 +88,7 @@ struct leads {
     struct table by_job;
     struct lead *first;
     struct waiting waiting;
+    uint32_t running_count; /* runs that go on */
     uint32_t describing; /* answers of runs that are over, on their way to be read again */
     struct lead *own_first; /* ring of runs that wait for our own worker */
     struct crew *crew;

@@ -552,13 +552,6 @@ const struct manifest *leads_manifest(const struct leads *l, const struct digest
     return &d->manifest;
 }
 
-uint32_t leads_running(const struct leads *l)
-{
-    uint32_t count = 0;
-    for (const struct lead *d = l->first; d != NULL; d = d->next) {
-        count += d->core != NULL && d->state == JOB_RUNNING;
-    }
-    return count;
-}
+uint32_t leads_running(const struct leads *l) { return l->running_count; }
 
 void leads_set_waiting(struct leads *l, const struct waiting *w) { l->waiting = *w; }

@@ -13,6 +13,7 @@ struct traits {
 /* A job that this peer is not to be offered for a while. */
 struct shunned {
     uint32_t job_hash;
+    uint32_t for_ms;
     uint64_t until_ms;
 };
 
@@ -152,10 +153,36 @@ static bool can_dial(const struct hiring *h, uint32_t from, uint32_t to)
     return addr_is_lan(&a) && (addr_class(&b) != ADDR_LOOPBACK || addr_class(&a) == ADDR_LOOPBACK);
 }
 
-static void shun(struct idle *idle, uint32_t job_hash, uint64_t until_ms)
+static struct shunned *shunned_find(struct idle *idle, uint32_t job_hash)
 {
-    idle->shunned[idle->shunned_next] = (struct shunned){job_hash, until_ms};
-    idle->shunned_next = (uint8_t)((idle->shunned_next + 1) % HIRING_SHUNNED);
+    for (size_t i = 0; i < HIRING_SHUNNED; i++) {
+        if (idle->shunned[i].job_hash == job_hash && idle->shunned[i].for_ms > 0) {
+            return &idle->shunned[i];
+        }
+    }
+    return NULL;
+}
+
+static void shun_for(struct idle *idle, uint32_t job_hash, uint32_t for_ms, uint64_t now_ms)
+{
+    struct shunned *s = shunned_find(idle, job_hash);
+    if (s == NULL) {
+        s = &idle->shunned[idle->shunned_next];
+        idle->shunned_next = (uint8_t)((idle->shunned_next + 1) % HIRING_SHUNNED);
+    }
+    *s = (struct shunned){job_hash, for_ms, now_ms + for_ms};
+}
+
+/*
+ * The peer took the offer, or kept silent. That the job is offered to it again means that nothing
+ * came of it: the oftener, the rarer.
+ */
+static void shun(struct idle *idle, uint32_t job_hash, uint64_t now_ms)
+{
+    const struct shunned *s = shunned_find(idle, job_hash);
+    uint32_t for_ms = s != NULL ? s->for_ms * 2 : HIRING_SAME_JOB_MIN_MS;
+    shun_for(idle, job_hash, for_ms < HIRING_SAME_JOB_MAX_MS ? for_ms : HIRING_SAME_JOB_MAX_MS,
+             now_ms);
 }
 
 static bool shuns(const struct idle *idle, uint32_t job_hash, uint64_t now_ms)
@@ -274,14 +301,21 @@ static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, str
     while (demand->open && try_count < HIRING_TRIES_MAX && draw_next(&draw, &place)) {
         tries[try_count++] = h->available[place];
     }
+    uint64_t again_ms = UINT64_MAX; /* who shuns it now will not for ever */
     for (uint32_t i = 0; i < try_count && demand->open; i++) {
         if (says_are_full(out)) {
             retry_later(h, now_ms);
             return;
         }
-        if (fits(h, demand, idle_at(h, tries[i]), now_ms)) {
+        const struct shunned *s = shunned_find(idle_at(h, tries[i]), demand->job_hash);
+        if (s != NULL && now_ms < s->until_ms) {
+            again_ms = s->until_ms < again_ms ? s->until_ms : again_ms;
+        } else if (fits(h, demand, idle_at(h, tries[i]), now_ms)) {
             offer(h, number, tries[i], now_ms, out);
         }
+    }
+    if (demand->open && again_ms != UINT64_MAX) {
+        retry_later(h, again_ms);
     }
     if (demand->open && !all) {
         retry_later(h, now_ms + HIRING_RETRY_MS);
@@ -519,7 +553,11 @@ void hiring_answer(struct hiring *h, uint32_t number, uint32_t token, bool taken
         struct demand *demand = demand_at(h, demand_number);
         uint16_t met = idle->slots_offered < demand->slots ? idle->slots_offered : demand->slots;
         demand->slots = (uint16_t)(demand->slots - (taken ? met : 0));
-        shun(idle, demand->job_hash, now_ms + (taken ? HIRING_SAME_JOB_MS : HIRING_PASSED_MS));
+        if (taken) {
+            shun(idle, demand->job_hash, now_ms);
+        } else {
+            shun_for(idle, demand->job_hash, HIRING_PASSED_MS, now_ms);
+        }
         refresh_open(h, demand_number);
     }
     idle->since_ms = now_ms;
@@ -604,7 +642,7 @@ void hiring_tick(struct hiring *h, uint64_t now_ms, struct says *out)
         struct idle *idle = idle_at(h, h->offered.first);
         uint32_t demand = end_offer(h, h->offered.first);
         if (demand != POOL_NONE) {
-            shun(idle, demand_at(h, demand)->job_hash, now_ms + HIRING_SAME_JOB_MS);
+            shun(idle, demand_at(h, demand)->job_hash, now_ms);
             refresh_open(h, demand);
             match_demand(h, demand, now_ms, out);
         }

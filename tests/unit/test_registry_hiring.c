@@ -118,7 +118,7 @@ static void a_pass_goes_to_the_next_and_is_remembered(void **state)
     traced("0: OK 1\n1: HIRE T 192.0.2.1 4000 #2\n");
     fixture_wait(&f, 11000);
     fixture_say(&f, a, "PING"); /* … and ten minutes later also about this one */
-    traced("1: PONG\n1: HIRE T 192.0.2.1 4000 #1\n");
+    traced("1: HIRE T 192.0.2.1 4000 #1\n1: PONG\n");
 }
 
 static void who_took_is_left_alone_until_it_says_more(void **state)
@@ -149,7 +149,7 @@ static void who_took_in_vain_is_offered_again(void **state)
     uint32_t other = fixture_connect(&f, "192.0.3.1");
     uint32_t a = fixture_connect(&f, "198.51.100.1");
     fixture_say(&f, a, "IDLE 4");
-    fixture_say(&f, master, "DEMAND 4000 #1 8");
+    fixture_say(&f, master, "DEMAND 4000 #1 4");
     answer(a, "TAKE", fixture_token(&f));
     fixture_say(&f, other, "DEMAND 4000 #2 8");
     fixture_forget(&f);
@@ -157,6 +157,26 @@ static void who_took_in_vain_is_offered_again(void **state)
     traced("");
     fixture_wait(&f, 1);
     traced("2: HIRE T 192.0.3.1 4000 #2\n");
+}
+
+/* The same job again to who took it: after a second, then two, then four, … up to a minute. */
+static void what_came_to_nothing_is_offered_ever_more_rarely(void **state)
+{
+    (void)state;
+    uint32_t master = fixture_connect(&f, "192.0.2.1");
+    uint32_t a = fixture_connect(&f, "198.51.100.1");
+    fixture_say(&f, a, "IDLE 4");
+    fixture_say(&f, master, "DEMAND 4000 #1 4");
+    for (unsigned wait_ms = 1000; wait_ms <= 120000; wait_ms *= 2) {
+        answer(a, "TAKE", fixture_token(&f));
+        fixture_say(&f, a, "IDLE 4"); /* it came to nothing */
+        fixture_say(&f, master, "DEMAND 4000 #1 4");
+        fixture_forget(&f);
+        fixture_wait(&f, (wait_ms < 60000 ? wait_ms : 60000) - 1);
+        traced("");
+        fixture_wait(&f, 1);
+        assert_int_equal(fixture_count(&f, "HIRE"), 1);
+    }
 }
 
 static void silence_is_an_answer_after_ten_seconds(void **state)
@@ -300,6 +320,7 @@ int main(void)
         CASE(a_pass_goes_to_the_next_and_is_remembered),
         CASE(who_took_is_left_alone_until_it_says_more),
         CASE(who_took_in_vain_is_offered_again),
+        CASE(what_came_to_nothing_is_offered_ever_more_rarely),
         CASE(silence_is_an_answer_after_ten_seconds),
         CASE(a_vanished_master_hires_nobody),
         CASE(nobody_is_hired_by_itself_or_out_of_reach),

@@ -117,8 +117,9 @@ static void a_pass_goes_to_the_next_and_is_remembered(void **state)
     fixture_say(&f, master, "DEMAND 4000 #2 4"); /* … but about another job … */
     traced("0: OK 1\n1: HIRE T 192.0.2.1 4000 #2\n");
     fixture_wait(&f, 11000);
+    fixture_say(&f, master, "DEMAND 4000 #2 0");
     fixture_say(&f, a, "PING"); /* … and ten minutes later also about this one */
-    traced("1: HIRE T 192.0.2.1 4000 #1\n1: PONG\n");
+    traced("0: OK 1\n1: PONG\n1: HIRE T 192.0.2.1 4000 #1\n");
 }
 
 static void who_took_is_left_alone_until_it_says_more(void **state)

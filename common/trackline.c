@@ -129,6 +129,28 @@ bool trackline_word_next(struct pn_bytes *words, struct pn_bytes *word)
     return true;
 }
 
+uint64_t trackline_proof(struct pn_bytes words)
+{
+    static const char NAME[] = "proof=";
+    const size_t name_len = sizeof NAME - 1;
+    struct pn_bytes word;
+    while (trackline_word_next(&words, &word)) {
+        if (word.len <= name_len || memcmp(word.ptr, NAME, name_len) != 0) {
+            continue;
+        }
+        uint64_t proof = 0;
+        for (size_t i = name_len; i < word.len; i++) {
+            uint8_t digit = (uint8_t)(word.ptr[i] - '0');
+            if (digit > 9 || proof > (UINT64_MAX - digit) / 10) {
+                return 0;
+            }
+            proof = proof * 10 + digit;
+        }
+        return proof;
+    }
+    return 0;
+}
+
 bool trackline_words_are_good(struct pn_bytes words)
 {
     if (words.len > 0 && words.ptr[words.len - 1] == ' ') {

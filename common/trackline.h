@@ -101,6 +101,13 @@ bool trackline_is_whole(struct pn_bytes in);
 /* Takes the next word off the front of words; false when there is none left. */
 bool trackline_word_next(struct pn_bytes *words, struct pn_bytes *word);
 
+/*
+ * The token among the words of a client's HELLO ("proof=12"), by which its listener is known; 0
+ * when there is none, or one that is no decimal number of 64 bits. Other words are of a later
+ * version.
+ */
+uint64_t trackline_proof(struct pn_bytes words);
+
 /* True when text may stand in `words`: at most 8, of a-z 0-9 . _ @ = + - and at most 31 bytes. */
 bool trackline_words_are_good(struct pn_bytes words);
 

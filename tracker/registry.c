@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-/* A connection: 20 bytes here, the caller's come on top. */
+/* A connection: 24 bytes here, the caller's come on top. */
 struct conn {
+    uint64_t proof; /* the token by which its listener is known, 0: none */
     uint32_t host;
     uint32_t idle;    /* in hiring, or POOL_NONE */
     uint32_t demands; /* head of its list in hiring, or POOL_NONE */
@@ -35,7 +36,6 @@ struct registry_config registry_config_default(void)
         .ttl_s_max = 1800,
         .legacy_ttl_s = 3600,
         .keepalive_s = 45,
-        .list_unverified = true,
         .limits =
             {
                 .host_max = {256, 1024, 64},
@@ -153,7 +153,7 @@ static void say_busy(struct says *says, const struct registry_event *ev)
 static void inform_legacy(struct registry *r, const struct registry_event *ev, struct says *says)
 {
     struct addr addr = said_addr(r, ev->conn, ev->line->port);
-    if (sets_add(&r->legacy, &ev->line->job, &addr, r->config.legacy_ttl_s, false, ev->now_ms,
+    if (sets_add(&r->legacy, &ev->line->job, &addr, r->config.legacy_ttl_s, ev->now_ms,
                  &says->err) == PN_OK) {
         say_ok(says, ev, 0);
     } else {
@@ -166,15 +166,18 @@ static void inform(struct registry *r, const struct registry_event *ev,
 {
     struct addr addr = said_addr(r, ev->conn, ev->line->port);
     uint32_t ttl_s = ev->line->ttl_s < r->config.ttl_s_max ? ev->line->ttl_s : r->config.ttl_s_max;
-    enum proof proof = proofs_ask(&r->proofs, &addr, ev->now_ms);
-    if (sets_add(&r->sets, &ev->line->job, &addr, ttl_s, proof == PROOF_REACHED, ev->now_ms,
-                 &out->says.err) != PN_OK) {
+    if (sets_add(&r->sets, &ev->line->job, &addr, ttl_s, ev->now_ms, &out->says.err) != PN_OK) {
         say_busy(&out->says, ev);
         return;
     }
     conn_at(r, ev->conn)->port = addr.port;
-    out->dial_back = proof == PROOF_WANTED && proofs_start(&r->proofs, &addr, ev->now_ms);
-    out->dial = (struct registry_dial){.addr = addr, .job = ev->line->job.id};
+    if (!r->config.list_unverified) {
+        uint64_t token = conn_at(r, ev->conn)->proof;
+        enum proof proof = proofs_claim(&r->proofs, &addr, &ev->line->job.id, token, ev->now_ms);
+        if (proof != PROOF_PENDING) { /* else it stays what it was until the answer comes */
+            sets_verify(&r->sets, &ev->line->job, &addr, proof == PROOF_REACHED);
+        }
+    }
     say_ok(&out->says, ev, ttl_s);
 }
 
@@ -337,10 +340,22 @@ static void request(struct registry *r, const struct registry_event *ev,
     }
 }
 
-static void one_shot(struct registry *r, const struct registry_event *ev, struct says *says)
+static void hello(struct registry *r, const struct registry_event *ev, struct says *says)
+{
+    conn_at(r, ev->conn)->proof = trackline_proof(ev->line->words);
+    struct trackline *line = says_add(says, ev->conn, TRACKLINE_ANSWER, TRACKLINE_HELLO);
+    line->ttl_s = r->config.ttl_s_max;
+    line->keepalive_s = r->config.keepalive_s;
+    line->addr = registry_addr(r, ev->conn);
+}
+
+/* A connection's first line. */
+static void first(struct registry *r, const struct registry_event *ev, struct says *says)
 {
     assert(ev->manner == TRACKLINE_ONE_SHOT);
-    if (ev->line->kind == TRACKLINE_INFORM) {
+    if (ev->line->kind == TRACKLINE_HELLO) {
+        hello(r, ev, says);
+    } else if (ev->line->kind == TRACKLINE_INFORM) {
         inform_legacy(r, ev, says);
     } else if (ev->line->kind == TRACKLINE_DELETE) {
         forget(r, &r->legacy, ev, says);
@@ -350,11 +365,22 @@ static void one_shot(struct registry *r, const struct registry_event *ev, struct
     }
 }
 
+struct settling {
+    struct sets *sets;
+    const struct addr *addr;
+};
+
+static void settle(void *arg, const struct digest *id, bool reached)
+{
+    const struct settling *s = arg;
+    const struct trackline_job job = {.kind = TRACKLINE_JOB, .id = *id};
+    sets_verify(s->sets, &job, s->addr, reached);
+}
+
 static void dialled(struct registry *r, const struct registry_event *ev)
 {
-    const struct trackline_job job = {.kind = TRACKLINE_JOB, .id = ev->dial.job};
-    proofs_end(&r->proofs, &ev->dial.addr, ev->reached);
-    sets_verify(&r->sets, &job, &ev->dial.addr, ev->reached);
+    struct settling settling = {&r->sets, &ev->addr};
+    proofs_end(&r->proofs, &ev->addr, ev->token, settle, &settling);
 }
 
 static void tick(struct registry *r, uint64_t now_ms, struct says *says)
@@ -383,16 +409,17 @@ void registry_step(struct registry *r, const struct registry_event *ev,
         if (ev->manner == TRACKLINE_REQUEST) {
             request(r, ev, out);
         } else {
-            one_shot(r, ev, &out->says);
+            first(r, ev, &out->says);
         }
-        return;
+        break;
     case REGISTRY_DIALLED:
         dialled(r, ev);
-        return;
+        break;
     case REGISTRY_TICK:
         tick(r, ev->now_ms, &out->says);
-        return;
+        break;
     }
+    out->dial_back = proofs_next(&r->proofs, ev->now_ms, &out->dial);
 }
 
 struct addr registry_addr(const struct registry *r, uint32_t conn)

@@ -19,7 +19,7 @@ struct registry_config {
     uint32_t ttl_s_max;    /* a longer wish is cut to this */
     uint32_t legacy_ttl_s; /* the original's clients state none */
     uint32_t keepalive_s;  /* told to clients */
-    bool list_unverified;  /* list entries that were not dialled back */
+    bool list_unverified;  /* dial nobody back, list what is informed */
     struct hosts_limits limits;
     uint64_t seed;
 };
@@ -30,15 +30,9 @@ struct registry_config registry_config_default(void);
 enum registry_event_kind {
     REGISTRY_CONNECT,    /* addr: who; then out->conn, unless out->refused */
     REGISTRY_DISCONNECT, /* conn: its idle state and its demands end; its entries live on */
-    REGISTRY_LINE,       /* conn, manner (one-shot or request), line; not HELLO on one-shot */
-    REGISTRY_DIALLED,    /* dial, reached: what became of out->dial */
+    REGISTRY_LINE,       /* conn, manner (one-shot or request), line */
+    REGISTRY_DIALLED,    /* addr, token: what became of out->dial */
     REGISTRY_TICK,       /* registry_deadline_ms has passed */
-};
-
-/* An address that a peer claims to listen on: whether somebody is there is for the shell to see. */
-struct registry_dial {
-    struct addr addr;
-    struct digest job; /* whose entry becomes verified */
 };
 
 struct registry_event {
@@ -48,15 +42,14 @@ struct registry_event {
     struct addr addr;
     enum trackline_manner manner;
     const struct trackline *line;
-    struct registry_dial dial;
-    bool reached;
+    uint64_t token; /* in the HELLO of whoever answered at addr; 0: nobody did */
 };
 
 struct registry_actions {
     bool refused;  /* CONNECT: out->says.err tells why */
     uint32_t conn; /* CONNECT */
     bool dial_back;
-    struct registry_dial dial; /* when dial_back: try it, then tell by REGISTRY_DIALLED */
+    struct addr dial; /* when dial_back: who listens there? Then tell by REGISTRY_DIALLED */
     struct says says;
 };
 

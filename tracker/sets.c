@@ -256,7 +256,7 @@ static uint32_t expiry_s(uint64_t now_ms, uint32_t ttl_s)
 }
 
 enum pn_status sets_add(struct sets *s, const struct trackline_job *job, const struct addr *addr,
-                        uint32_t ttl_s, bool verified, uint64_t now_ms, struct pn_err *err)
+                        uint32_t ttl_s, uint64_t now_ms, struct pn_err *err)
 {
     uint32_t set = set_find(s, job);
     uint32_t host = hosts_find(s->hosts, addr);
@@ -266,7 +266,6 @@ enum pn_status sets_add(struct sets *s, const struct trackline_job *job, const s
             struct entry *entry = entry_at(s, known);
             bool sooner = expiry_s(now_ms, ttl_s) < entry->expires_s;
             entry->expires_s = expiry_s(now_ms, ttl_s);
-            entry->verified = entry->verified || verified;
             if (sooner) { /* later ones move when their old second comes */
                 wheel_unlink(s, known);
                 wheel_link(s, known);
@@ -291,7 +290,6 @@ enum pn_status sets_add(struct sets *s, const struct trackline_job *job, const s
         return pn_fail(err, status, "the tracker is full");
     }
     entry_at(s, number)->expires_s = expiry_s(now_ms, ttl_s);
-    entry_at(s, number)->verified = verified;
     wheel_link(s, number);
     return PN_OK;
 }

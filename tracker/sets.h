@@ -53,11 +53,11 @@ enum pn_status sets_init(struct sets *s, struct hosts *hosts, uint32_t entry_cou
 void sets_fini(struct sets *s);
 
 /*
- * Adds the entry or renews it: it expires ttl_s after now. verified is kept when the entry was
- * verified before. PN_E_BUSY, PN_E_FULL, PN_E_NO_MEMORY leave everything as it was; err tells why.
+ * Adds the entry, unverified, or renews it: it expires ttl_s after now. PN_E_BUSY, PN_E_FULL,
+ * PN_E_NO_MEMORY leave everything as it was; err tells why.
  */
 enum pn_status sets_add(struct sets *s, const struct trackline_job *job, const struct addr *addr,
-                        uint32_t ttl_s, bool verified, uint64_t now_ms, struct pn_err *err);
+                        uint32_t ttl_s, uint64_t now_ms, struct pn_err *err);
 
 /* Removing what is not there is no error. */
 void sets_remove(struct sets *s, const struct trackline_job *job, const struct addr *addr);

@@ -15,7 +15,6 @@ struct line {
 enum { STATES = CALLER_LINGERING + 1 };
 
 struct switchboard {
-    struct registry_config config;
     struct switchboard_ops ops;
     void *arg;
     struct registry *registry;
@@ -39,14 +38,15 @@ struct switchboard *switchboard_new(const struct registry_config *config,
     if (s == NULL) {
         return NULL;
     }
-    s->config = *config;
     s->ops = *ops;
     s->arg = arg;
     pool_init(&s->lines, sizeof(struct line), config->connection_count_max * 2);
     for (int state = 0; state < STATES; state++) {
         fifo_init(&s->waiting[state], &s->lines, offsetof(struct line, waiting));
     }
-    s->registry = registry_new(config, now_ms);
+    struct registry_config kept = *config;
+    kept.list_unverified = config->list_unverified || ops->dial == NULL;
+    s->registry = registry_new(&kept, now_ms);
     if (s->registry == NULL) {
         switchboard_free(s);
         return NULL;
@@ -89,7 +89,7 @@ static void step(struct switchboard *s, const struct registry_event *ev)
         const struct say *say = &s->actions.says.say[i];
         send_line(s, s->link_of[say->conn], say->manner, &say->line);
     }
-    if (s->actions.dial_back && s->ops.dial != NULL) {
+    if (s->actions.dial_back) {
         s->ops.dial(s->arg, &s->actions.dial);
     }
 }
@@ -174,17 +174,6 @@ enum pn_status switchboard_connected(struct switchboard *s, const struct addr *a
     return PN_OK;
 }
 
-static void answer_hello(struct switchboard *s, uint32_t link)
-{
-    struct trackline hello = {
-        .kind = TRACKLINE_HELLO,
-        .ttl_s = s->config.ttl_s_max,
-        .keepalive_s = s->config.keepalive_s,
-        .addr = registry_addr(s->registry, line_at(s, link)->conn),
-    };
-    send_line(s, link, TRACKLINE_ANSWER, &hello);
-}
-
 static void answer_wrong(struct switchboard *s, uint32_t link, enum caller_state from,
                          const struct pn_err *err)
 {
@@ -218,16 +207,12 @@ size_t switchboard_received(struct switchboard *s, uint32_t link, struct pn_byte
             break;
         }
         wait_anew(s, link, from, now_ms);
-        if (from == CALLER_FIRST && line->caller.state == CALLER_PERSISTENT) {
-            answer_hello(s, link);
-            continue;
-        }
         step(s, &(struct registry_event){.kind = REGISTRY_LINE,
                                          .now_ms = now_ms,
                                          .conn = line->conn,
                                          .manner = manner,
                                          .line = &said});
-        if (from == CALLER_FIRST) {
+        if (line_at(s, link)->caller.state == CALLER_FIRST) { /* and its last */
             bool quiet = line_at(s, link)->caller.ended_line && bytes.len == 0;
             linger(s, link, from, quiet, now_ms);
         }
@@ -248,11 +233,11 @@ void switchboard_closed(struct switchboard *s, uint32_t link, uint64_t now_ms)
     forget(s, link, now_ms);
 }
 
-void switchboard_dialled(struct switchboard *s, const struct registry_dial *dial, bool reached,
+void switchboard_dialled(struct switchboard *s, const struct addr *addr, uint64_t token,
                          uint64_t now_ms)
 {
     step(s, &(struct registry_event){
-                .kind = REGISTRY_DIALLED, .now_ms = now_ms, .dial = *dial, .reached = reached});
+                .kind = REGISTRY_DIALLED, .now_ms = now_ms, .addr = *addr, .token = token});
 }
 
 static uint64_t due_ms(const struct switchboard *s, enum caller_state state)

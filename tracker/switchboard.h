@@ -24,8 +24,11 @@ struct switchboard_ops {
     void (*finish)(void *arg, uint32_t link, bool quiet);
     /* Close at once. switchboard_closed must not be called for this link any more. */
     void (*drop)(void *arg, uint32_t link);
-    /* Dial this address back and tell switchboard_dialled what became of it. May be NULL. */
-    void (*dial)(void *arg, const struct registry_dial *dial);
+    /*
+     * Dial this address back and tell switchboard_dialled what became of it, later. NULL: nobody is
+     * dialled, and entries are listed as they are informed.
+     */
+    void (*dial)(void *arg, const struct addr *addr);
 };
 
 struct switchboard;
@@ -58,7 +61,8 @@ void switchboard_ended(struct switchboard *s, uint32_t link, uint64_t now_ms);
 /* The connection is gone. */
 void switchboard_closed(struct switchboard *s, uint32_t link, uint64_t now_ms);
 
-void switchboard_dialled(struct switchboard *s, const struct registry_dial *dial, bool reached,
+/* token: in the HELLO of whoever answered at addr; 0: nobody did. */
+void switchboard_dialled(struct switchboard *s, const struct addr *addr, uint64_t token,
                          uint64_t now_ms);
 
 /* Call when switchboard_deadline_ms has passed. */

@@ -1,12 +1,15 @@
 /* What the registry keeps and lists: entries, their expiry, samples, budgets, dial-backs. */
 #include "tests/unit/registry_fixture.h"
 
+#include "tracker/proofs.h"
+
 static struct fixture f;
 
 static int open_default(void **state)
 {
     (void)state;
     struct registry_config config = registry_config_default();
+    config.list_unverified = true;
     config.seed = 7;
     fixture_open(&f, &config);
     return 0;
@@ -271,39 +274,209 @@ static void the_tracker_has_a_size(void **state)
     fixture_traced(&f, "1: OK 60\n");
 }
 
-static void a_claimed_port_is_dialled_back_once(void **state)
+/* --- dial-backs: a client says HELLO with the token by which its listener is known --- */
+
+static void open_strict(void)
 {
-    (void)state;
     fixture_close(&f);
     struct registry_config config = registry_config_default();
-    config.list_unverified = false;
     fixture_open(&f, &config);
-    uint32_t a = fixture_connect(&f, "192.0.2.1");
-    uint32_t b = fixture_connect(&f, "192.0.3.1");
+}
+
+static uint32_t greet(const char *ip, const char *hello)
+{
+    uint32_t conn = fixture_connect(&f, ip);
+    fixture_line(&f, conn, TRACKLINE_ONE_SHOT, hello);
+    fixture_forget(&f);
+    return conn;
+}
+
+static void answer(const char *addr, uint64_t token)
+{
+    struct registry_event ev = {.kind = REGISTRY_DIALLED, .token = token};
+    assert_int_equal(addr_parse(pn_bytes_str(addr), 0, &ev.addr, NULL), PN_OK);
+    fixture_step(&f, ev);
+}
+
+/* The address that the last step wants dialled, "" when none. */
+static const char *dial(void)
+{
+    static char text[ADDR_TEXT_BYTES];
+    return f.actions.dial_back ? addr_text(&f.actions.dial, text) : "";
+}
+
+static void listed(uint32_t asker, const char *query, const char *wanted)
+{
+    fixture_forget(&f);
+    fixture_say(&f, asker, query);
+    fixture_traced(&f, wanted);
+}
+
+static void only_who_answers_with_its_token_is_listed(void **state)
+{
+    (void)state;
+    open_strict();
+    uint32_t a = greet("192.0.2.1", "HELLO preon/1 later=x proof=18446744073709551615");
+    uint32_t b = greet("192.0.3.1", "HELLO preon/1 proof=7");
     fixture_say(&f, a, "INFORM 4000 #1 600");
-    assert_true(f.actions.dial_back);
-    struct registry_dial dial = f.actions.dial;
-    char text[ADDR_TEXT_BYTES];
-    assert_string_equal(addr_text(&dial.addr, text), "192.0.2.1:4000");
+    assert_string_equal(dial(), "192.0.2.1:4000");
     fixture_say(&f, a, "INFORM 4000 #2 600");
-    assert_false(f.actions.dial_back); /* it is under way */
-    fixture_forget(&f);
-    fixture_say(&f, b, "QUERY #1 9");
-    fixture_traced(&f, "1: END 0 1\n");
-    fixture_step(&f,
-                 (struct registry_event){.kind = REGISTRY_DIALLED, .dial = dial, .reached = true});
-    fixture_say(&f, b, "QUERY #1 9");
-    fixture_traced(&f, "1: PEER 192.0.2.1 4000\n1: END 1 1\n");
-    fixture_say(&f, a, "INFORM 4000 #2 600"); /* renewed: the proof counts for all its jobs */
-    fixture_forget(&f);
-    fixture_say(&f, b, "QUERY #2 9");
-    fixture_traced(&f, "1: PEER 192.0.2.1 4000\n1: END 1 1\n");
-    for (int port = 0; port < 20; port++) { /* nobody makes us a port scanner */
+    fixture_say(&f, a, "INFORM 4000 #2 600");
+    assert_string_equal(dial(), ""); /* it is under way */
+    listed(b, "QUERY #1 9", "1: END 0 1\n");
+    answer("192.0.2.1:4000", UINT64_MAX);
+    listed(b, "QUERY #1 9", "1: PEER 192.0.2.1 4000\n1: END 1 1\n");
+    listed(b, "QUERY #2 9", "1: PEER 192.0.2.1 4000\n1: END 1 1\n"); /* it had waited as well */
+    fixture_say(&f, a, "INFORM 4000 #3 600");
+    assert_string_equal(dial(), ""); /* known: counts for all its jobs */
+    listed(b, "QUERY #3 9", "1: PEER 192.0.2.1 4000\n1: END 1 1\n");
+
+    fixture_say(&f, b, "INFORM 4000 #1 600");
+    assert_string_equal(dial(), "192.0.3.1:4000");
+    answer("192.0.3.1:4000", 8); /* somebody else is there */
+    listed(a, "QUERY #1 9", "0: END 0 2\n");
+    fixture_say(&f, b, "INFORM 4001 #1 600");
+    assert_string_equal(dial(), "192.0.3.1:4001");
+    answer("192.0.3.1:4001", 0); /* nobody is there */
+    answer("192.0.3.1:4001", 7); /* late, or not asked */
+    answer("192.0.3.1:4002", 7);
+    listed(a, "QUERY #1 9", "0: END 0 3\n");
+}
+
+static void a_wrong_claim_takes_nothing_from_the_true_owner(void **state)
+{
+    (void)state;
+    open_strict();
+    uint32_t liar = greet("192.0.2.1", "HELLO preon/1 proof=66");
+    uint32_t honest = greet("192.0.2.1", "HELLO preon/1 proof=7");
+    uint32_t other = greet("192.0.3.1", "HELLO preon/1");
+    fixture_say(&f, liar, "INFORM 4000 #1 600");
+    assert_string_equal(dial(), "192.0.2.1:4000");
+    answer("192.0.2.1:4000", 7); /* what the honest one's listener says */
+    listed(other, "QUERY #1 9", "2: END 0 1\n");
+    fixture_say(&f, honest, "INFORM 4000 #2 600");
+    assert_string_equal(dial(), "");
+    listed(other, "QUERY #2 9", "2: PEER 192.0.2.1 4000\n2: END 1 1\n");
+    fixture_say(&f, liar, "INFORM 4000 #3 600");
+    listed(other, "QUERY #3 9", "2: END 0 1\n");
+}
+
+static void without_a_token_nobody_is_dialled(void **state)
+{
+    (void)state;
+    static const char *const HELLOS[] = {
+        "HELLO preon/1",          "HELLO preon/1 proof=0",
+        "HELLO preon/1 proof=",   "HELLO preon/1 proof=18446744073709551616",
+        "HELLO preon/1 proof=-1", "HELLO preon/1 proof=1x",
+        "HELLO preon/1 xproof=1",
+    };
+    open_strict();
+    for (size_t i = 0; i < sizeof HELLOS / sizeof HELLOS[0]; i++) {
+        uint32_t a = greet("192.0.2.1", HELLOS[i]);
+        fixture_say(&f, a, "INFORM 4000 #1 600");
+        assert_string_equal(dial(), "");
+    }
+    uint32_t a = greet("192.0.2.1", "HELLO preon/1 proof=1");
+    fixture_say(&f, a, "INFORM 1023 #1 600"); /* other people's services */
+    assert_string_equal(dial(), "");
+    fixture_line(&f, fixture_connect(&f, "192.0.2.1"), TRACKLINE_ONE_SHOT, "INFORM 4000 #1");
+    assert_string_equal(dial(), ""); /* the original's */
+    fixture_say(&f, a, "INFORM 1024 #1 600");
+    assert_string_equal(dial(), "192.0.2.1:1024");
+}
+
+/* An answer counts for ten minutes, good or bad; then it is asked anew, and may be another. */
+static void an_answer_counts_for_ten_minutes(void **state)
+{
+    (void)state;
+    open_strict();
+    uint32_t a = greet("192.0.2.1", "HELLO preon/1 proof=7");
+    uint32_t b = greet("192.0.3.1", "HELLO preon/1 proof=8");
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    answer("192.0.2.1:4000", 7);
+    fixture_wait(&f, 599999);
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "");
+    fixture_wait(&f, 1);
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "192.0.2.1:4000");
+    listed(b, "QUERY #1 9", "1: PEER 192.0.2.1 4000\n1: END 1 1\n"); /* until it is known better */
+    answer("192.0.2.1:4000", 0);
+    listed(b, "QUERY #1 9", "1: END 0 1\n");
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "");
+    fixture_wait(&f, 600000);
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "192.0.2.1:4000");
+    fixture_wait(&f, 600001); /* the shell never tells */
+    answer("192.0.2.1:4000", 7);
+    listed(b, "QUERY #1 9", "1: END 0 1\n");
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "192.0.2.1:4000");
+}
+
+/* Nobody makes us a port scanner. */
+static void few_ports_of_an_address_and_of_a_network_are_dialled(void **state)
+{
+    (void)state;
+    open_strict();
+    int dials = 0;
+    uint32_t conn = greet("192.0.2.1", "HELLO preon/1 proof=7");
+    for (int port = 0; port < 20; port++) {
         char line[64];
         (void)snprintf(line, sizeof line, "INFORM %d #1 600", 5000 + port);
-        fixture_say(&f, a, line);
-        assert_int_equal(f.actions.dial_back, port < 3);
+        fixture_say(&f, conn, line);
+        dials += f.actions.dial_back;
     }
+    assert_int_equal(dials, PROOFS_HOST_MAX);
+    for (int host = 2; host < 100; host++) {
+        char ip[ADDR_IP_TEXT_BYTES];
+        (void)snprintf(ip, sizeof ip, "192.0.2.%d", host);
+        fixture_say(&f, greet(ip, "HELLO preon/1 proof=7"), "INFORM 4000 #1 600");
+        dials += f.actions.dial_back;
+        if (f.actions.dial_back) {
+            answer(dial(), 0);
+        }
+    }
+    assert_int_equal(dials, PROOFS_NET_MAX);
+    fixture_wait(&f, 600000);
+    fixture_say(&f, conn, "INFORM 6000 #1 600");
+    assert_string_equal(dial(), "192.0.2.1:6000");
+    conn = greet("127.0.0.1", "HELLO preon/1 proof=7"); /* many peers may share this machine */
+    for (int port = 0; port < 20; port++) {
+        char line[64];
+        (void)snprintf(line, sizeof line, "INFORM %d #1 600", 5000 + port);
+        fixture_say(&f, conn, line);
+        assert_true(f.actions.dial_back);
+    }
+}
+
+/* Ports that hang hold their places, no more; who came later is dialled as soon as one is free. */
+static void so_many_are_dialled_at_a_time(void **state)
+{
+    (void)state;
+    open_strict();
+    char line[64];
+    uint32_t a = greet("10.0.0.1", "HELLO preon/1 proof=7");
+    uint32_t b = greet("10.0.0.2", "HELLO preon/1 proof=8");
+    for (int port = 0; port < PROOFS_UNDER_WAY_MAX + 2; port++) {
+        (void)snprintf(line, sizeof line, "INFORM %d #1 600", 5000 + port);
+        fixture_say(&f, a, line);
+        assert_int_equal(f.actions.dial_back, port < PROOFS_UNDER_WAY_MAX);
+    }
+    fixture_say(&f, b, "INFORM 4000 #2 600");
+    fixture_say(&f, a, "PING");
+    assert_string_equal(dial(), "");
+    answer("10.0.0.1:5010", 0);
+    assert_string_equal(dial(), "10.0.0.1:5064"); /* in the order in which they came */
+    answer("10.0.0.1:5012", 7);
+    assert_string_equal(dial(), "10.0.0.1:5065");
+    answer("10.0.0.1:5011", 0);
+    assert_string_equal(dial(), "10.0.0.2:4000");
+    answer("10.0.0.2:4000", 8);
+    assert_string_equal(dial(), "");
+    listed(a, "QUERY #2 9", "0: PEER 10.0.0.2 4000\n0: END 1 1\n");
+    listed(b, "QUERY #1 9", "1: PEER 10.0.0.1 5012\n1: END 1 66\n");
 }
 
 int main(void)
@@ -320,7 +493,12 @@ int main(void)
         CASE(samples_are_fair),
         CASE(budgets_count_by_address_and_network),
         CASE(the_tracker_has_a_size),
-        CASE(a_claimed_port_is_dialled_back_once),
+        CASE(only_who_answers_with_its_token_is_listed),
+        CASE(a_wrong_claim_takes_nothing_from_the_true_owner),
+        CASE(without_a_token_nobody_is_dialled),
+        CASE(an_answer_counts_for_ten_minutes),
+        CASE(few_ports_of_an_address_and_of_a_network_are_dialled),
+        CASE(so_many_are_dialled_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct mates {
     struct wanted *wanted;
     uint64_t last_tag;
     uint32_t count;
+    uint64_t pause_ms; /* until the trackers are asked again */
     uv_timer_t timer;
 };
 
@@ -75,7 +76,9 @@ static struct wanted **find_wanted(struct mates *m, const struct digest *job)
 
 static void ask_again(uv_timer_t *timer)
 {
-    const struct mates *m = timer->data;
+    struct mates *m = timer->data;
+    m->pause_ms = m->pause_ms * 2 < MATES_ASK_AGAIN_MS ? m->pause_ms * 2 : MATES_ASK_AGAIN_MS;
+    (void)uv_timer_start(timer, ask_again, m->pause_ms, 0);
     for (const struct wanted *w = m->wanted; w != NULL; w = w->next) {
         (void)trackers_query(m->trackers, &w->job);
     }
@@ -114,7 +117,8 @@ void mates_want(struct mates *m, const struct digest *job, bool wanted)
         w->next = m->wanted;
         m->wanted = w;
         (void)trackers_query(m->trackers, job);
-        (void)uv_timer_start(&m->timer, ask_again, MATES_ASK_AGAIN_MS, MATES_ASK_AGAIN_MS);
+        m->pause_ms = MATES_ASK_SOON_MS;
+        (void)uv_timer_start(&m->timer, ask_again, m->pause_ms, 0);
     }
 }
 

@@ -10,9 +10,12 @@
 #include "peer/tracker_client_uv.h"
 
 enum {
-    MATES_PER_JOB_MAX = 8,     /* dialled by us; others dial us */
-    MATES_DIALS_MAX = 256,     /* under way or up, all jobs together */
-    MATES_ASK_AGAIN_MS = 5000, /* while files are wanted: who else has come? */
+    MATES_PER_JOB_MAX = 8, /* dialled by us; others dial us */
+    MATES_DIALS_MAX = 256, /* under way or up, all jobs together */
+    /* While files are wanted: who else has come? Soon at first: they begin when we do, and trackers
+     * list them only when their ports have been tried. */
+    MATES_ASK_SOON_MS = 100,
+    MATES_ASK_AGAIN_MS = 5000, /* doubling up to this */
 };
 
 /* Tags of ports_dial with this bit are ours. */

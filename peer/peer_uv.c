@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock_sys.h"
+#include "common/hash.h"
 #include "common/key_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
@@ -42,6 +43,7 @@ struct peer {
     struct port *worker_end;
     struct port *master_end;
     struct addr listening;
+    uint64_t proof; /* the token of our listener; 0: there is none */
     struct sandbox *sandbox;
     struct transfer *transfer;
     struct labour *labour;
@@ -495,6 +497,23 @@ static enum pn_status open_labour(struct peer *p)
     return labour_new(&labour, &p->labour, &p->err);
 }
 
+/*
+ * The same for ever, so that what a tracker has found out outlives our restart; and nobody who has
+ * not dialled us knows it.
+ */
+static uint64_t listener_token(const struct key_pair *key)
+{
+    static const char TEXT[] = "preon-proof-1";
+    struct signature signature;
+    struct digest digest;
+    uint64_t token = 0;
+    if (key_sign(key, (struct pn_bytes){(const uint8_t *)TEXT, sizeof TEXT}, &signature) == PN_OK) {
+        hash_sha256((struct pn_bytes){signature.b, sizeof signature.b}, &digest);
+        memcpy(&token, digest.b, sizeof token);
+    }
+    return token != 0 ? token : 1;
+}
+
 static enum pn_status open_ports(struct peer *p)
 {
     const struct ports_hooks hooks = {on_up, on_frame, on_drain, on_down, p};
@@ -514,7 +533,8 @@ static enum pn_status open_ports(struct peer *p)
         return pn_fail(&p->err, PN_E_RANGE, "--host %s: not an IP address", p->config->host);
     }
     at.port = p->config->port;
-    return ports_listen(p->ports, &at, &p->listening, &p->err);
+    p->proof = listener_token(p->key);
+    return ports_listen(p->ports, &at, p->proof, &p->listening, &p->err);
 }
 
 static enum pn_status open_rooms(struct peer *p)
@@ -565,7 +585,7 @@ static enum pn_status open_rooms(struct peer *p)
         p->desk = desk_new(&desk);
         const struct trackers_callbacks callbacks = {on_hire, on_peers};
         status = p->desk == NULL ? pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory")
-                                 : trackers_open(&p->loop, c->trackers, c->tracker_count, 0,
+                                 : trackers_open(&p->loop, c->trackers, c->tracker_count, p->proof,
                                                  &callbacks, p, &p->trackers, &p->err);
     }
     if (status == PN_OK) {

@@ -29,6 +29,7 @@ struct ports {
     uint32_t last_id;
     uv_tcp_t listener;
     bool listening;
+    uint64_t token; /* of accepted links */
     uv_idle_t deliver;
     bool delivering;
     struct wire *own[2];
@@ -184,7 +185,7 @@ static void on_connection(uv_stream_t *listener, int uv_status)
         return;
     }
     struct pn_err err;
-    if (link_accept(p->context, listener, 0, &LINK_CALLBACKS, w, &w->link, &err) != PN_OK) {
+    if (link_accept(p->context, listener, p->token, &LINK_CALLBACKS, w, &w->link, &err) != PN_OK) {
         log_write(LOG_DEBUG, "peer", "accept: %s", err.text);
         wire_drop(w);
         return;
@@ -192,10 +193,11 @@ static void on_connection(uv_stream_t *listener, int uv_status)
     link_pause(w->link, p->paused);
 }
 
-enum pn_status ports_listen(struct ports *p, const struct addr *at, struct addr *bound,
-                            struct pn_err *err)
+enum pn_status ports_listen(struct ports *p, const struct addr *at, uint64_t token,
+                            struct addr *bound, struct pn_err *err)
 {
     assert(!p->listening);
+    p->token = token;
     struct sockaddr_storage sa;
     char text[ADDR_TEXT_BYTES];
     (void)addr_to_sockaddr(at, &sa);

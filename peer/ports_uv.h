@@ -33,9 +33,12 @@ struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
 /* Closes everything; on_closed when nothing of it is left. No other callback comes any more. */
 void ports_close(struct ports *p, void (*on_closed)(void *arg), void *arg);
 
-/* *bound gets the address with its real port. */
-enum pn_status ports_listen(struct ports *p, const struct addr *at, struct addr *bound,
-                            struct pn_err *err);
+/*
+ * *bound gets the address with its real port. token: what links that are accepted there say in our
+ * HELLO: by it trackers that dial back know that the listener is ours.
+ */
+enum pn_status ports_listen(struct ports *p, const struct addr *at, uint64_t token,
+                            struct addr *bound, struct pn_err *err);
 
 /* on_up or on_down follows with this tag. expected NULL: whoever answers. */
 enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct digest *expected,

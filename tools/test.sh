@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
 TEST_PACKAGES=("${PREON_BUILD_PACKAGES[@]}" libcmocka-dev clang clang-tidy clang-format llvm python3
-    iproute2 strace sqlite3 curl procps gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+    iproute2 nftables strace sqlite3 curl procps gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 JOBS=${PREON_JOBS:-$(nproc)}
 FUZZ_SECONDS=${PREON_FUZZ_SECONDS:-$([ "${CI:-}" = true ] && echo 60 || echo 10)}
 FUZZ_SECONDS_ALL=1500 # the whole fuzz step at most: CI ends after an hour

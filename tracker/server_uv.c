@@ -4,6 +4,8 @@
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
+#include "tracker/dialback_uv.h"
+#include "tracker/proofs.h"
 #include "tracker/switchboard.h"
 
 #include <signal.h>
@@ -15,7 +17,7 @@
 enum {
     READ_BYTES = 65536,
     BACKLOG = 4096,
-    DESCRIPTORS_KEPT = 32,               /* for the loop, the listener, logs, dial-backs */
+    DESCRIPTORS_KEPT = 32 + PROOFS_UNDER_WAY_MAX, /* the loop, the listener, logs; dial-backs */
     CONGESTED = 65536,                   /* answers that wait: the client's requests wait as well */
     PENDING_MAX = 1024 * 1024,           /* more than it can ask for then: only pushes get there */
     PENDING_ALL_MAX = 256 * 1024 * 1024, /* then those who do not read are closed */
@@ -52,6 +54,7 @@ struct server {
     uv_prepare_t before_wait;
     uv_signal_t signals[2];
     struct switchboard *switchboard;
+    struct dialback *dialback;
     struct client **clients; /* by link; owned */
     uint32_t client_cap;
     struct client *dirty;
@@ -314,6 +317,18 @@ static void op_drop(void *arg, uint32_t link)
     mark_dirty(c);
 }
 
+static void op_dial(void *arg, const struct addr *addr)
+{
+    dialback_dial(((struct server *)arg)->dialback, addr);
+}
+
+static void on_dialled(void *arg, const struct addr *addr, uint64_t token)
+{
+    struct server *s = arg;
+    switchboard_dialled(s->switchboard, addr, token, clock_now_ms());
+    flush(s);
+}
+
 /* --- reading --- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -444,13 +459,27 @@ static void on_before_wait(uv_prepare_t *prepare)
     (void)uv_timer_start(&s->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
 }
 
-static void close_any(uv_handle_t *handle, void *arg)
+static void close_handle(uv_handle_t *handle)
 {
-    struct server *s = arg;
-    if (handle->type == UV_TCP && handle != (uv_handle_t *)&s->listener) {
-        client_close(handle->data);
-    } else if (!uv_is_closing(handle)) {
+    if (!uv_is_closing(handle)) {
         uv_close(handle, NULL);
+    }
+}
+
+/* Outside of callbacks of clients: nobody is in the dirty list. */
+static void close_all(struct server *s)
+{
+    for (uint32_t link = 0; link < s->client_cap; link++) {
+        if (s->clients[link] != NULL) {
+            client_close(s->clients[link]);
+        }
+    }
+    dialback_close(s->dialback);
+    close_handle((uv_handle_t *)&s->listener);
+    close_handle((uv_handle_t *)&s->timer);
+    close_handle((uv_handle_t *)&s->before_wait);
+    for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++) {
+        close_handle((uv_handle_t *)&s->signals[i]);
     }
 }
 
@@ -458,7 +487,7 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
     log_write(LOG_INFO, "tracker", "ending on signal %d", number);
-    uv_walk(&s->loop, close_any, s);
+    close_all(s);
 }
 
 static uint32_t raise_descriptor_limit(void)
@@ -517,7 +546,7 @@ static void start_handles(struct server *s)
 enum pn_status tracker_run(const struct tracker_config *config, struct pn_err *err)
 {
     static const struct switchboard_ops OPS = {
-        .send = op_send, .finish = op_finish, .drop = op_drop};
+        .send = op_send, .finish = op_finish, .drop = op_drop, .dial = op_dial};
     struct registry_config registry = config->registry;
     uint32_t descriptors = raise_descriptor_limit();
     uint32_t served = descriptors > DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : 1;
@@ -540,11 +569,16 @@ enum pn_status tracker_run(const struct tracker_config *config, struct pn_err *e
     }
     (void)signal(SIGPIPE, SIG_IGN);
     start_handles(s);
-    enum pn_status status = listen_on(s, &config->listen, err);
+    enum pn_status status =
+        dialback_open(&s->loop, PROOFS_UNDER_WAY_MAX, on_dialled, s, &s->dialback, err);
+    if (status == PN_OK) {
+        status = listen_on(s, &config->listen, err);
+    }
     if (status != PN_OK) {
-        uv_walk(&s->loop, close_any, s);
+        close_all(s);
     }
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    dialback_free(s->dialback);
     (void)uv_loop_close(&s->loop);
     switchboard_free(s->switchboard);
     free(s->clients);

@@ -83,8 +83,8 @@ class Closed(Exception):
     """The other side has ended the link."""
 
 
-def hello_body(port=0, slots=2):
-    return struct.pack("<HQBBHHQI", 1, 0, 3, 2, slots, port, 0, 0) + bytes16(b"x86_64") + b"\x01" + \
+def hello_body(port=0, slots=2, token=0):
+    return struct.pack("<HQBBHHQI", 1, 0, 3, 2, slots, port, token, 0) + bytes16(b"x86_64") + b"\x01" + \
         bytes16(b"nonce@1")
 
 

@@ -60,7 +60,7 @@ class TrackerClient(unittest.TestCase):
             tracker.stop()
 
     def tracker(self, port=0):
-        self.trackers.append(Tracker(port))
+        self.trackers.append(Tracker(port, list_unverified=1))
         return self.trackers[-1]
 
     def client(self, *words):

@@ -100,7 +100,7 @@ class Hostile(unittest.TestCase):
         self.assertTrue(is_closed(a.socket, 5))
 
     def test_clients_that_ask_and_do_not_read(self):
-        self.start()
+        self.start(list_unverified=1)
         peers = self.keep(Lines(self.tracker.port, "127.0.0.2"))
         for port in range(2000, 2100):
             self.assertEqual(peers.ask(f"INFORM {port} {JOB} 600"), "OK 600")

@@ -9,7 +9,7 @@ JOB = "00112233445566778899aabbccddeeff" * 2
 
 class Persistent(unittest.TestCase):
     def setUp(self):
-        self.tracker = Tracker(ttl=2)
+        self.tracker = Tracker(ttl=2, list_unverified=1)
         self.clients = []
 
     def tearDown(self):

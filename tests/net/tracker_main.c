@@ -39,6 +39,8 @@ static void set_all(struct registry_config *r, const char *name, size_t len, uin
         r->limits.host_max[HOSTS_CONNECTION] = (uint16_t)value;
     } else if (pn_bytes_equal(key, pn_bytes_str("host-entries"))) {
         r->limits.host_max[HOSTS_ENTRY] = (uint16_t)value;
+    } else if (pn_bytes_equal(key, pn_bytes_str("list-unverified"))) {
+        r->list_unverified = value != 0;
     } else if (pn_bytes_equal(key, pn_bytes_str("lan-too"))) {
         r->limits.lan_too = value != 0;
     } else {

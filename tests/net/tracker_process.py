@@ -32,12 +32,12 @@ class Tracker:
         self.process.stdout.close()
 
 
-def connect(port, source=None):
+def connect(port, source=None, at="127.0.0.1"):
     s = socket.socket()
     s.settimeout(20)
     if source is not None:
         s.bind((source, 0))
-    s.connect(("127.0.0.1", port))
+    s.connect((at, port))
     return s
 
 
@@ -54,8 +54,8 @@ def read_all(s):
 class Lines:
     """A persistent client: says lines, reads lines."""
 
-    def __init__(self, port, source=None, hello=True):
-        self.socket = connect(port, source)
+    def __init__(self, port, source=None, hello=True, at="127.0.0.1"):
+        self.socket = connect(port, source, at)
         self.file = self.socket.makefile("r", newline="\n")
         if hello:
             self.say("HELLO preon/1")

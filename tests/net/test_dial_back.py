@@ -1,0 +1,155 @@
+"""Who is given out as dialable: real hosts, one behind a router, liars, and ports that hang."""
+import contextlib
+import socket
+import ssl
+import threading
+import time
+import unittest
+
+import lab
+from lab import Lab
+from peer_client import CRITICAL, HELLO, Identity, Link, hello_body
+from preon_process import PATIENCE, wait_for
+from tracker_process import Lines
+
+JOB = "00112233445566778899aabbccddeeff" * 2
+UNDER_WAY_MAX = 64
+CONNECT_S = 5
+HOST_PORTS_MAX = 4
+
+
+class Listener:
+    """A port that takes connections; with a token it is a peer's, without one it hangs."""
+
+    def __init__(self, host, address, port, identity=None, token=None):
+        with host.here():
+            self.socket = socket.create_server((address, port))
+        self.identity = identity
+        self.token = token
+        self.taken = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                stream, (address, _) = self.socket.accept()
+                self.taken.append(stream)
+                self.dialler = address
+                if self.token is not None:
+                    self._be_peer(stream)
+
+    def _be_peer(self, stream):
+        with contextlib.suppress(OSError, ssl.SSLError):
+            link = Link(self.identity.tls(server=True).wrap_socket(stream, server_side=True))
+            link.send(HELLO, hello_body(token=self.token), flags=CRITICAL)
+            self.taken[-1] = link
+
+    def close(self):
+        self.socket.close()
+        for taken in self.taken:
+            (taken.stream if isinstance(taken, Link) else taken).close()
+
+
+class DialBack(unittest.TestCase):
+    def setUp(self):
+        self.net = Lab()
+        self.addCleanup(self.net.close)
+        self.tracker_host = self.net.host("t", "192.0.2.10")
+        self.net.tracker_at(self.tracker_host)
+
+    def tearDown(self):
+        if not self._outcome.success:
+            print(self.net.logs())
+
+    def client(self, host, proof=None, source=None):
+        """A tracker's client in that host."""
+        with host.here():
+            lines = Lines(7600, source, hello=False, at="192.0.2.10")
+        self.addCleanup(lines.close)
+        answer = lines.ask("HELLO preon/1" + (f" proof={proof}" if proof is not None else ""))
+        self.assertTrue(answer.startswith("HELLO preon/1 "), answer)
+        return lines
+
+    def listener(self, *words, **more):
+        listener = Listener(*words, **more)
+        self.addCleanup(listener.close)
+        return listener
+
+    def listed(self, asker, job=JOB):
+        return sorted(line.split()[1] for line in asker.ask_list(f"QUERY {job} 100")[0])
+
+    def test_who_can_be_reached_is_listed_and_who_cannot_is_hired_all_the_same(self):
+        master = self.net.host("master", "192.0.3.20")
+        reachable = self.net.host("open", "198.51.100.30")
+        hidden = self.net.hidden_host("hidden", "203.0.113.40")
+        asker = self.client(self.net.host("asker", "192.0.9.9"))
+        for host, threads in (master, 0), (reachable, 2), (hidden, 2):
+            self.net.peer_at(host, threads, *(["--jobs", "any"] if threads else []))
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("sleep 1\necho $PREON_SLICE > out.txt\n")
+        job = self.net.create("exec", "--slices", "24", "--quorum", "1", "--file", script,
+                              "--output", "out.txt", "--", "sh", "crunch.sh")
+        wanted = ["192.0.3.20", "198.51.100.30"]
+        wait_for(lambda: self.listed(asker, job) == wanted, 10, "the reachable ones are listed")
+        wait_for(lambda: all(self.net.runs(name) for name in ("open", "hidden")), 10, "both work")
+        # the hidden one has told the tracker its port as well: it is known, but not given out
+        self.assertEqual(asker.ask_list(f"QUERY {job} 100")[1], "END 2 3")
+        self.net.preon("job", "wait", job, check=0, seconds=60)
+        self.assertEqual(self.net.preon("status", data="hidden").returncode, 0)
+
+    def test_the_token_decides(self):
+        host = self.net.host("h", "198.51.100.30")
+        asker = self.client(self.net.host("asker", "192.0.9.9"))
+        identity = Identity(self.net.dir, "somebody")
+        liar = self.listener(host, "198.51.100.30", 4000, identity=identity, token=66)
+        honest = self.listener(host, "198.51.100.30", 4001, identity=identity, token=7)
+        client = self.client(host, proof=7)
+        for port in 4000, 4001, 4002:
+            self.assertEqual(client.ask(f"INFORM {port} {JOB} 600"), "OK 600")
+        listed = ["PEER 198.51.100.30 4001"]
+        wait_for(lambda: asker.ask_list(f"QUERY {JOB} 9") == (listed, "END 1 3"), 5)
+        wait_for(lambda: liar.taken, 5)
+        time.sleep(0.5)
+        self.assertEqual(asker.ask_list(f"QUERY {JOB} 9"), (listed, "END 1 3"))
+        # each is asked once, and what it said counts for whoever claims it
+        again = self.client(host, proof=66)
+        for port in 4000, 4001, 4002:
+            self.assertEqual(again.ask(f"INFORM {port} {'ff' * 32} 600"), "OK 600")
+        self.assertEqual(asker.ask_list(f"QUERY {'ff' * 32} 9"),
+                         (["PEER 198.51.100.30 4000"], "END 1 3"))
+        self.assertEqual((len(liar.taken), len(honest.taken)), (1, 1))
+        self.assertEqual(honest.dialler, "192.0.2.10")
+
+    def test_ports_that_hang_cost_the_deadline(self):
+        places = UNDER_WAY_MAX // HOST_PORTS_MAX
+        addresses = [f"198.51.{100 + i}.1" for i in range(places)]
+        hanging = self.net.host("hanging", *addresses)
+        host = self.net.host("h", "192.0.3.20")
+        good = self.listener(host, "192.0.3.20", 4000,
+                             identity=Identity(self.net.dir, "somebody"), token=7)
+        ports = [self.listener(hanging, address, 5000 + i)
+                 for address in addresses for i in range(HOST_PORTS_MAX + 2)]
+        for address in addresses:
+            client = self.client(hanging, proof=7, source=address)
+            for i in range(HOST_PORTS_MAX + 2):
+                self.assertEqual(client.ask(f"INFORM {5000 + i} {JOB} 600"), "OK 600")
+        started = time.monotonic()
+        wait_for(lambda: sum(len(p.taken) for p in ports) == UNDER_WAY_MAX, 5)
+        client = self.client(host, proof=7)
+        asker = self.client(self.net.host("asker", "192.0.9.9"))
+        self.assertEqual(client.ask(f"INFORM 4000 {JOB} 600"), "OK 600")
+        self.assertEqual(self.listed(asker), [])  # all places are taken; nobody waits but it
+        asked = time.monotonic()
+        self.assertEqual(asker.ask("PING"), "PONG")
+        self.assertLess(time.monotonic() - asked, 0.2 * PATIENCE)
+        wait_for(lambda: self.listed(asker) == ["192.0.3.20"], CONNECT_S + 2)
+        self.assertGreater(time.monotonic() - started, CONNECT_S - 1)
+        self.assertEqual(len(good.taken), 1)
+        time.sleep(0.5)  # nobody is dialled again
+        self.assertEqual(sum(len(p.taken) for p in ports), UNDER_WAY_MAX)
+
+
+if __name__ == "__main__":
+    lab.in_a_namespace_of_its_own()
+    unittest.main(verbosity=2)

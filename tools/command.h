@@ -58,10 +58,22 @@ enum { CONTEXT_ITEM_BYTES = 256 };
 const char *context_item(const struct context *c, const char *name, size_t index,
                          char out[CONTEXT_ITEM_BYTES]);
 
+/* Where a value comes from: "--port", "PREON_PORT" or "/…/preon.conf: line 3: port". Returns out.
+ */
+enum { CONTEXT_ORIGIN_BYTES = 128 };
+const char *context_origin(const struct context *c, const char *name,
+                           char out[CONTEXT_ORIGIN_BYTES]);
+
+/* context_text as a number of at most max. Fails with PN_E_MALFORMED or PN_E_RANGE. */
+enum pn_status context_number(const struct context *c, const char *name, uint64_t max,
+                              uint64_t *out, struct pn_err *err);
+
 /* Prints "preon: sentence" to stderr and returns the exit code that fits the status. */
 enum exit_code complain(const struct pn_err *err);
 /* The same for bad input of any status: EXIT_CODE_USAGE. */
 enum exit_code complain_usage(const struct pn_err *err);
+/* The same for a file that the user names: EXIT_CODE_USAGE unless disk or memory are short. */
+enum exit_code complain_file(const struct pn_err *err);
 __attribute__((format(printf, 2, 3))) enum exit_code complain_text(enum exit_code code,
                                                                    const char *format, ...);
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tools/paths_sys.h"
+
 /* A setting from environment or file, NULL when neither has it. */
 static const char *set_text(const struct context *c, const char *name)
 {
@@ -43,6 +45,40 @@ const char *context_item(const struct context *c, const char *name, size_t index
         text += len;
     }
     return NULL;
+}
+
+const char *context_origin(const struct context *c, const char *name,
+                           char out[CONTEXT_ORIGIN_BYTES])
+{
+    char variable[SETTINGS_VARIABLE_BYTES];
+    char path[PATH_BYTES_MAX];
+    const unsigned line = settings_line(&c->settings, name);
+    settings_variable(name, variable);
+    const char *set = getenv(variable);
+    if (!args_given(&c->args, name) && set != NULL && set[0] != '\0') {
+        (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "%s", variable);
+    } else if (!args_given(&c->args, name) && line > 0) {
+        /* A sentence has room for a path of usual length. */
+        const bool fits = paths_config("preon.conf", path, NULL) == PN_OK && strlen(path) < 80;
+        (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "%s: line %u: %s", fits ? path : "preon.conf",
+                       line, name);
+    } else {
+        (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "--%s", name);
+    }
+    return out;
+}
+
+enum pn_status context_number(const struct context *c, const char *name, uint64_t max,
+                              uint64_t *out, struct pn_err *err)
+{
+    char origin[CONTEXT_ORIGIN_BYTES];
+    enum pn_status status = args_number(ARGS_U64, context_text(c, name), out, err);
+    if (status != PN_OK || *out > max) {
+        status = pn_fail(err, status != PN_OK ? status : PN_E_RANGE,
+                         "%s: \"%.40s\": allowed are 0 to %llu", context_origin(c, name, origin),
+                         context_text(c, name), (unsigned long long)max);
+    }
+    return status;
 }
 
 static enum exit_code code_of(enum pn_status status)
@@ -96,6 +132,13 @@ enum exit_code complain_usage(const struct pn_err *err)
 {
     print_line(err->text);
     return EXIT_CODE_USAGE;
+}
+
+enum exit_code complain_file(const struct pn_err *err)
+{
+    const bool ours = err->status == PN_E_FULL || err->status == PN_E_NO_MEMORY;
+    print_line(err->text);
+    return ours ? EXIT_CODE_FAILED : EXIT_CODE_USAGE;
 }
 
 enum exit_code complain_text(enum exit_code code, const char *format, ...)

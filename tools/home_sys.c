@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include "common/clock_sys.h"
+#include "peer/peer.h"
+#include "tools/endpoint.h"
 #include "tools/interrupt_sys.h"
 
 enum {
     READY_WITHIN_MS = 20 * 1000, /* a data folder after a crash is hashed again first */
     END_WITHIN_MS = 8 * 1000,
+    ENDED_WITHIN_MS = 1000, /* a child that has closed its end is about to be gone */
     CHILD_WORDS_MAX = 32,
     CHILD_READY_FD = 3,
 };
@@ -156,13 +159,8 @@ static enum exit_code embed(struct context *c, enum home_wish wish, struct home 
     if (wait_ready(out) && client_open(c->data_dir, &out->client, &err) == PN_OK) {
         return EXIT_CODE_OK;
     }
-    bool late = out->child > 0 && waitpid(out->child, &status, WNOHANG) == 0;
-    if (late) {
-        end_child(out, &status);
-    } else {
-        out->child = 0;
-        end_child(out, &status);
-    }
+    const bool late = !wait_end(out, interrupt_came() ? 0 : ENDED_WITHIN_MS, &status);
+    end_child(out, &status);
     if (interrupt_came()) {
         return EXIT_CODE_INTERRUPTED;
     }
@@ -173,10 +171,32 @@ static enum exit_code embed(struct context *c, enum home_wish wish, struct home 
                          late ? "does not get ready" : "ended at once", c->data_dir);
 }
 
+enum pn_status home_check(const struct context *c, struct pn_err *err)
+{
+    char item[CONTEXT_ITEM_BYTES];
+    uint64_t threads = 0;
+    struct endpoint at;
+    enum pn_status status = PN_OK;
+    if (context_text(c, "threads") != NULL) {
+        status = context_number(c, "threads", PEER_SLOTS_MAX, &threads, err);
+    }
+    for (size_t i = 0; status == PN_OK && context_item(c, "tracker", i, item) != NULL; i++) {
+        char origin[CONTEXT_ORIGIN_BYTES];
+        status = endpoint_parse(item, PEER_TRACKER_PORT, &at, err);
+        if (status != PN_OK) {
+            pn_err_wrap(err, "%s", context_origin(c, "tracker", origin));
+        }
+    }
+    return status;
+}
+
 enum exit_code home_open(struct context *c, enum home_wish wish, struct home *out)
 {
     struct pn_err err;
     *out = (struct home){.ready_fd = -1};
+    if (wish != HOME_TO_LOOK && home_check(c, &err) != PN_OK) {
+        return complain_usage(&err);
+    }
     interrupt_install();
     enum pn_status status = client_open(c->data_dir, &out->client, &err);
     if (status == PN_OK) {

@@ -23,6 +23,9 @@ enum home_wish {
     HOME_TO_LEAVE,  /* no child will do: the job is to go on when the command has ended */
 };
 
+/* What a child would be told of --threads and --tracker, as the settings have them. */
+enum pn_status home_check(const struct context *c, struct pn_err *err);
+
 /*
  * Complains itself. EXIT_CODE_OK: *out is to be closed by home_close. A peer that runs but refuses
  * us is an error, never a reason to start another.

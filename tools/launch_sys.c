@@ -38,11 +38,11 @@ enum exit_code launch_seal(const struct context *c, struct launch *l)
 {
     struct pn_err err;
     /* Owner and salt break no rule whatever they are: everything else is checked by this. */
-    if (manifest_write(&l->manifest, &l->text, &err) != PN_OK) {
+    if (home_check(c, &err) != PN_OK || manifest_write(&l->manifest, &l->text, &err) != PN_OK) {
         return complain_usage(&err);
     }
     if (owner_open(c, &l->key, &err) != PN_OK) {
-        return complain(&err);
+        return complain_file(&err);
     }
     key_pair_public(l->key, &l->manifest.owner);
     random_fill(l->manifest.salt, sizeof l->manifest.salt);

@@ -88,7 +88,7 @@ enum exit_code command_key(struct context *c)
     struct public_key public;
     struct pn_err err;
     if (owner_path(c, path, &err) != PN_OK || owner_open(c, &key, &err) != PN_OK) {
-        return complain(&err);
+        return complain_file(&err);
     }
     key_pair_public(key, &public);
     key_pair_free(key);

@@ -20,24 +20,19 @@ static enum pn_status take_log_level(const struct context *c, struct pn_err *err
     if (status == PN_OK) {
         log_set_level(level);
     } else {
-        pn_err_wrap(err, "--log-level");
+        char origin[CONTEXT_ORIGIN_BYTES];
+        pn_err_wrap(err, "%s", context_origin(c, "log-level", origin));
     }
     return status;
 }
 
-/* A number whose settings may come from elsewhere than the command line. */
-static enum pn_status take_number(const struct context *c, const char *name, uint64_t max,
-                                  uint64_t *out, struct pn_err *err)
+/* A value that is none of those allowed; says where it stands. */
+static enum pn_status refuse(const struct context *c, const char *name, const char *value,
+                             const char *allowed, struct pn_err *err)
 {
-    enum pn_status status = args_number(ARGS_U64, context_text(c, name), out, err);
-    if (status == PN_OK && *out > max) {
-        status = pn_fail(err, PN_E_RANGE, "%s: allowed are 0 to %llu", context_text(c, name),
-                         (unsigned long long)max);
-    }
-    if (status != PN_OK) {
-        pn_err_wrap(err, "--%s", name);
-    }
-    return status;
+    char origin[CONTEXT_ORIGIN_BYTES];
+    return pn_fail(err, PN_E_MALFORMED, "%s: \"%.70s\": must be %s",
+                   context_origin(c, name, origin), value, allowed);
 }
 
 /* A server that cannot serve is a failure whatever the reason; its sentence has it. */
@@ -57,10 +52,10 @@ static enum pn_status tracker_config_of(const struct context *c, struct tracker_
     enum pn_status status = take_log_level(c, err);
     *out = tracker_config_default();
     if (status == PN_OK && !addr_parse_ip(pn_bytes_str(host), &out->listen)) {
-        status = pn_fail(err, PN_E_MALFORMED, "--host %.60s: must be an IP address", host);
+        status = refuse(c, "host", host, "an IP address", err);
     }
     if (status == PN_OK) {
-        status = take_number(c, "port", UINT16_MAX, &port, err);
+        status = context_number(c, "port", UINT16_MAX, &port, err);
     }
     out->listen.port = (uint16_t)port;
     return status;
@@ -97,6 +92,8 @@ static enum pn_status take_trackers(const struct context *c, struct peer_words *
         }
         enum pn_status status = endpoint_parse(item, PEER_TRACKER_PORT, &w->trackers[i], err);
         if (status != PN_OK) {
+            char origin[CONTEXT_ORIGIN_BYTES];
+            pn_err_wrap(err, "%s", context_origin(c, "tracker", origin));
             return status;
         }
         memcpy(w->tracker_names[i], item, sizeof item);
@@ -123,8 +120,7 @@ static enum pn_status take_owners(const struct context *c, struct peer_config *o
             return pn_fail(err, PN_E_TOO_BIG, "--owner: at most %d", PEER_OWNERS_MAX);
         }
         if (!hex_parse(item, strlen(item), out->owners[i].b, PUBLIC_KEY_BYTES)) {
-            return pn_fail(err, PN_E_MALFORMED, "--owner %.70s: must be %d lower-case hex digits",
-                           item, 2 * PUBLIC_KEY_BYTES);
+            return refuse(c, "owner", item, "64 lower-case hex digits, as `preon key` prints", err);
         }
         out->owner_count = (uint32_t)i + 1;
     }
@@ -158,9 +154,7 @@ static enum pn_status take_jobs(const struct context *c, struct peer_words *w,
             *comma++ = '\0';
         }
         if (!is_own_program(name) || out->program_count == PEER_PROGRAMS_MAX) {
-            return pn_fail(err, PN_E_MALFORMED,
-                           "--jobs %.60s: must be own, any, or programs like nonce,mandelbrot",
-                           text);
+            return refuse(c, "jobs", text, "own, any, or programs like nonce,mandelbrot", err);
         }
         out->programs[out->program_count++] = name;
         name = comma;
@@ -177,7 +171,7 @@ static enum pn_status take_slots(const struct context *c, struct peer_config *ou
         out->slot_count = count < 1 ? 1 : count > PEER_SLOTS_MAX ? PEER_SLOTS_MAX : (uint32_t)count;
         return PN_OK;
     }
-    enum pn_status status = take_number(c, "threads", PEER_SLOTS_MAX, &threads, err);
+    enum pn_status status = context_number(c, "threads", PEER_SLOTS_MAX, &threads, err);
     out->slot_count = (uint32_t)threads;
     return status;
 }
@@ -190,18 +184,22 @@ static enum pn_status take_listening(const struct context *c, struct peer_config
     out->host = context_text(c, "host");
     out->listen = !args_given(&c->args, "no-listen");
     if (out->host != NULL && !addr_parse_ip(pn_bytes_str(out->host), &ip)) {
-        return pn_fail(err, PN_E_MALFORMED, "--host %.60s: must be an IP address", out->host);
+        return refuse(c, "host", out->host, "an IP address", err);
     }
-    enum pn_status status = take_number(c, "port", UINT16_MAX, &port, err);
+    enum pn_status status = context_number(c, "port", UINT16_MAX, &port, err);
     out->port = (uint16_t)port;
     return status;
 }
 
-static bool wants_lan(const struct context *c)
+/* A flag on the command line; "yes" or "no" elsewhere. */
+static enum pn_status take_lan(const struct context *c, struct peer_config *out, struct pn_err *err)
 {
     const char *set = getenv("PREON_LAN");
-    set = set != NULL ? set : settings_value(&c->settings, "lan");
-    return args_given(&c->args, "lan") || (set != NULL && strcmp(set, "yes") == 0);
+    set = set != NULL && set[0] != '\0' ? set : settings_value(&c->settings, "lan");
+    out->lan = args_given(&c->args, "lan") || (set != NULL && strcmp(set, "yes") == 0);
+    return out->lan || set == NULL || strcmp(set, "no") == 0
+               ? PN_OK
+               : refuse(c, "lan", set, "yes or no", err);
 }
 
 static enum pn_status peer_config_of(const struct context *c, struct peer_words *w,
@@ -209,7 +207,6 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
 {
     *out = (struct peer_config){
         .data_dir = c->data_dir,
-        .lan = wants_lan(c),
         .embedded = args_given(&c->args, "embedded"),
         .ready_fd = args_given(&c->args, "ready-fd") ? (int)args_u64(&c->args, "ready-fd") : -1,
         .user = context_text(c, "user"),
@@ -222,6 +219,7 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
     status = status == PN_OK ? take_jobs(c, w, out, err) : status;
     status = status == PN_OK ? take_slots(c, out, err) : status;
     status = status == PN_OK ? take_listening(c, out, err) : status;
+    status = status == PN_OK ? take_lan(c, out, err) : status;
     return status;
 }
 

@@ -73,12 +73,13 @@ static enum pn_status take_line(struct settings *s, char *line, unsigned number,
         return pn_fail(err, PN_E_MALFORMED, "line %u: '%s' is set twice", number, name);
     }
     s->values[index] = trimmed(equals + 1);
+    s->lines[index] = number;
     return PN_OK;
 }
 
 enum pn_status settings_parse(struct pn_bytes text, struct settings *out, struct pn_err *err)
 {
-    struct settings s = {NULL, {NULL}};
+    struct settings s = {.memory = NULL};
     if (text.len > SETTINGS_BYTES_MAX) {
         return pn_fail(err, PN_E_TOO_BIG, "%zu bytes, at most %d", text.len, SETTINGS_BYTES_MAX);
     }
@@ -113,7 +114,7 @@ enum pn_status settings_parse(struct pn_bytes text, struct settings *out, struct
 void settings_fini(struct settings *s)
 {
     free(s->memory);
-    *s = (struct settings){NULL, {NULL}};
+    *s = (struct settings){.memory = NULL};
 }
 
 const char *settings_value(const struct settings *s, const char *name)
@@ -121,6 +122,12 @@ const char *settings_value(const struct settings *s, const char *name)
     size_t index = index_of(name);
     assert(index < SETTING_COUNT);
     return s->values[index];
+}
+
+unsigned settings_line(const struct settings *s, const char *name)
+{
+    size_t index = index_of(name);
+    return index < SETTING_COUNT ? s->lines[index] : 0;
 }
 
 void settings_variable(const char *name, char out[SETTINGS_VARIABLE_BYTES])

@@ -24,6 +24,7 @@ enum { SETTING_COUNT = 11 };
 struct settings {
     char *memory;                      /* owned; the values point into it */
     const char *values[SETTING_COUNT]; /* in the order of SETTINGS; NULL: not set */
+    unsigned lines[SETTING_COUNT];     /* where; 0: not set */
 };
 
 /*
@@ -35,6 +36,9 @@ void settings_fini(struct settings *s);
 
 /* The value of a setting, NULL when the file has none. The name must be one of SETTINGS. */
 const char *settings_value(const struct settings *s, const char *name);
+
+/* The line that sets it, from 1; 0 when none does, or it is no setting. */
+unsigned settings_line(const struct settings *s, const char *name);
 
 /* "log-level" -> "PREON_LOG_LEVEL". */
 enum { SETTINGS_VARIABLE_BYTES = 32 };

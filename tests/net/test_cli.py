@@ -2,6 +2,7 @@
 import hashlib
 import os
 import socket
+import stat
 import threading
 import time
 import unittest
@@ -17,12 +18,18 @@ class Cli(unittest.TestCase):
         self.addCleanup(self.net.close)
 
     def tree(self):
-        """Every file below the test's folder, with its size."""
+        """Every file below the test's folder, with its mode and the hash of what it holds."""
         found = []
         for folder, _, names in os.walk(self.net.dir):
-            found += [folder] + [(os.path.join(folder, n), os.lstat(os.path.join(folder, n)).st_size)
-                                 for n in names]
-        return sorted(map(str, found))
+            found.append(folder)
+            for path in (os.path.join(folder, name) for name in names):
+                mode = os.lstat(path).st_mode
+                held = ""
+                if stat.S_ISREG(mode) and os.access(path, os.R_OK):
+                    with open(path, "rb") as f:
+                        held = hashlib.sha256(f.read()).hexdigest()
+                found.append(f"{path} {mode:o} {held}")
+        return sorted(found)
 
     def write(self, name, content, mode="w"):
         path = self.net.path(name)
@@ -31,10 +38,13 @@ class Cli(unittest.TestCase):
             f.write(content)
         return path
 
-    def refused(self, words, *fragments, code=2):
+    def refused(self, words, *fragments, code=2, env=None):
         """Exit code, one line on stderr that holds every fragment, and an untouched disk."""
         before = self.tree()
+        self.net.env.update(env or {})
         done = self.net.preon(*words)
+        for name in env or {}:
+            del self.net.env[name]
         said = f"{words}: exit {done.returncode}: {done.stderr!r}"
         self.assertEqual(done.returncode, code, said)
         self.assertEqual(done.stdout, "", said)
@@ -114,6 +124,89 @@ class BadOptions(Cli):
     def test_nonce_verify(self):
         self.refused(["nonce", "verify"], "--nonce")
         self.refused(["nonce", "verify", "--append", "le32", "--nonce", str(2**32)], str(2**32))
+
+
+class BadOptionsWithData(BadOptions):
+    """The same where there is something to lose: a key, and a folder that holds a job."""
+
+    def setUp(self):
+        super().setUp()
+        self.net.preon("job", "create", "nonce", "--difficulty", "8", "--tracker", "127.0.0.1:9",
+                       check=0)
+        self.assertIn("ledger.db", os.listdir(self.net.path("master")))
+
+
+class BadSettings(Cli):
+    """Values that stand elsewhere than on the command line: the sentence says where."""
+
+    CREATE = ["job", "create", "nonce"]
+    BAD = [
+        ("threads", "many", ["peer"], "0 to 1024"),
+        ("threads", "many", CREATE, "0 to 1024"),
+        ("threads", "1025", ["job", "resume", "a"], "0 to 1024"),
+        ("tracker", "here:99999", ["peer"], "1 to 65535"),
+        ("tracker", "here, there:0", CREATE, "1 to 65535"),
+        ("port", "65536", ["peer"], "0 to 65535"),
+        ("port", "-1", ["tracker"], "0 to 65535"),
+        ("host", "example", ["tracker"], "an IP address"),
+        ("lan", "maybe", ["peer"], "yes or no"),
+        ("owner", "abc", ["peer"], "64 lower-case hex digits"),
+        ("jobs", "solitaire", ["peer"], "own, any"),
+        ("log-level", "loud", ["peer"], "error, warn, info, debug"),
+    ]
+
+    def test_in_the_environment(self):
+        for name, value, words, allowed in self.BAD:
+            variable = "PREON_" + name.upper().replace("-", "_")
+            self.refused(words, f"{variable}: ", value.split()[-1], allowed, env={variable: value})
+
+    def test_in_the_file(self):
+        for name, value, words, allowed in self.BAD:
+            self.write("home/.config/preon/preon.conf", f"# mine\n\n{name} = {value}\n")
+            self.refused(words, f"preon.conf: line 3: {name}: ", value.split()[-1], allowed)
+
+    def test_the_file_itself(self):
+        for text, *fragments in [
+                ("trakcer = a\n", "line 1", "'trakcer'", "did you mean 'tracker'"),
+                ("threads = 1\n\nthreads = 2\n", "line 3", "'threads'", "twice"),
+                ("threads\n", "line 1", "'threads'", "name = value"),
+                ("threads = 1\0\n", "not a text"),
+                ("#" * 70000, "over 65536 bytes")]:
+            self.write("home/.config/preon/preon.conf", text)
+            for words in ["status"], self.CREATE, ["peer"]:
+                self.refused(words, "preon.conf", *fragments)
+
+    def test_which_goes_before_which(self):
+        dry = self.CREATE + ["--difficulty", "1", "--tracker", "127.0.0.1:9", "--json"]
+        self.write("home/.config/preon/preon.conf", "threads = many\n")
+        self.net.env["PREON_THREADS"] = "1"
+        self.net.preon(*dry, check=0)  # the environment before the file
+        self.net.env["PREON_THREADS"] = "many"
+        self.net.preon(*dry, "--threads", "1", check=0)  # an option before both
+        self.net.env["PREON_THREADS"] = ""
+        self.net.preon(*dry, check=2)  # an empty variable is none
+
+
+class BadKeys(Cli):
+    """A key that cannot be used is left as it is, whatever it is for."""
+
+    def bad(self, *fragments):
+        for words in ["key"], ["job", "create", "nonce", "--difficulty", "1"]:
+            self.refused(words + ["--key", self.net.path("my.key")], "my.key", *fragments)
+
+    def test_keys(self):
+        self.net.preon("key", "--key", self.net.path("my.key"), check=0)
+        with open(self.net.path("my.key")) as f:
+            good = f.read()
+        for text in "", "garbage\n", good[:60], good.replace("A", "B"):
+            self.write("my.key", text)
+            self.bad("not an Ed25519 private key")
+        self.write("my.key", good)
+        os.chmod(self.net.path("my.key"), 0o640)
+        self.bad("mode 0640", "chmod 600")
+        os.unlink(self.net.path("my.key"))
+        os.mkdir(self.net.path("my.key"))
+        self.bad("directory")
 
 
 class BadManifest(Cli):
@@ -218,17 +311,15 @@ class WhoIsThere(Cli):
         done = self.net.preon("job", "create", "nonce", check=4)
         self.assertIn(f"process {os.getpid()} listens there and does not answer", done.stderr)
         self.assertLess(time.monotonic() - begin, 8 * PATIENCE)
-        waiting = socket.socket(socket.AF_UNIX)
-        self.addCleanup(waiting.close)
-        waiting.setblocking(False)
-        while True:  # until its queue is full
+        full = False
+        while not full:  # its queue
+            waiting = socket.socket(socket.AF_UNIX)
+            self.addCleanup(waiting.close)
+            waiting.setblocking(False)
             try:
                 waiting.connect(self.net.path("master", "control.sock"))
             except BlockingIOError:
-                break
-            self.addCleanup(waiting.close)
-            waiting = socket.socket(socket.AF_UNIX)
-            waiting.setblocking(False)
+                full = True
         done = self.net.preon("status", check=4)
         self.assertIn("nobody accepts there", done.stderr)
         self.assertEqual(os.listdir(self.net.path("master")), ["control.sock"])

@@ -89,7 +89,7 @@ struct leads {
     struct lead *first;
     struct waiting waiting;
     uint32_t running_count; /* runs that go on */
-    uint32_t describing; /* answers of runs that are over, on their way to be read again */
+    uint32_t describing;    /* answers of runs that are over, on their way to be read again */
     struct lead *own_first; /* ring of runs that wait for our own worker */
     struct crew *crew;
     uv_timer_t crew_timer;

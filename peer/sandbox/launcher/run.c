@@ -259,7 +259,8 @@ void runs_tick(struct runs *r)
 static void read_words(struct run *run)
 {
     struct box_word word;
-    while (read(run->word_fd, &word, sizeof word) == (ssize_t)sizeof word) {
+    ssize_t n;
+    while ((n = read(run->word_fd, &word, sizeof word)) == (ssize_t)sizeof word) {
         word.text[sizeof word.text - 1] = '\0';
         if (word.kind == BOX_WORD_EXEC) {
             run->started_us = run_now_us();
@@ -268,6 +269,9 @@ static void read_words(struct run *run)
             run->has_word = true;
             run->last = word;
         }
+    }
+    if (n == 0) { /* init has ended; until its namespaces are gone poll would return at once */
+        close_fd(&run->word_fd);
     }
 }
 

@@ -111,13 +111,23 @@ uint64_t nonce_layout_last(const struct nonce_puzzle *p, uint64_t nonce)
 void nonce_layout_values(const struct nonce_layout *l, uint32_t first, uint32_t count,
                          uint32_t *values)
 {
-    for (uint32_t v = 0; v < count; v++) {
-        uint32_t rest = first + v;
-        values[v] = 0;
-        for (uint32_t i = l->low; i < l->high; i++) {
-            uint32_t byte = byte_of_digit(l->base, rest % l->base);
-            values[v] |= byte << (24 - 8 * (l->place[i] % 4));
-            rest /= l->base;
+    uint32_t digits[NONCE_DIGITS_MAX];
+    uint32_t shift[NONCE_DIGITS_MAX];
+    uint32_t value = 0;
+    for (uint32_t i = l->low; i < l->high; i++) {
+        digits[i] = first % l->base;
+        first /= l->base;
+        shift[i] = 24 - 8 * (l->place[i] % 4);
+        value |= byte_of_digit(l->base, digits[i]) << shift[i];
+    }
+    for (uint32_t v = 0; v < count; v++) { /* counts as an odometer does: to divide takes longer */
+        values[v] = value;
+        bool carry = true;
+        for (uint32_t i = l->low; i < l->high && carry; i++) {
+            value -= byte_of_digit(l->base, digits[i]) << shift[i];
+            carry = ++digits[i] == l->base;
+            digits[i] = carry ? 0 : digits[i];
+            value += byte_of_digit(l->base, digits[i]) << shift[i];
         }
     }
 }

@@ -87,11 +87,14 @@ static void state_wishes(struct side *s, uint64_t now_ms)
 
 static void check_words(const struct side *s, uint64_t now_ms)
 {
-    char why[TRACKER_CLIENT_WHY_BYTES];
-    tracker_client_why(s->client, &JOB, now_ms, why);
-    assert(memchr(why, '\0', sizeof why) != NULL);
-    tracker_client_why(s->client, NULL, now_ms, why);
-    assert(memchr(why, '\0', sizeof why) != NULL);
+    const struct digest *const jobs[] = {&JOB, NULL};
+    for (size_t i = 0; i < 2; i++) {
+        struct tracker_why why;
+        tracker_client_why(s->client, jobs[i], now_ms, &why);
+        assert(memchr(why.cause, '\0', sizeof why.cause) != NULL);
+        assert(memchr(why.remedy, '\0', sizeof why.remedy) != NULL);
+        assert(why.for_ms <= now_ms);
+    }
     (void)tracker_client_idle_peers(s->client);
 }
 

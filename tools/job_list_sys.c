@@ -111,8 +111,7 @@ static void print_job(const json_t *job)
         (void)printf("  progress   %s\n", progress_line(job, line));
     }
     if (progress_number(job, "elapsed_ms") > 0) {
-        (void)printf("  elapsed    %s\n",
-                     human_duration((uint64_t)progress_number(job, "elapsed_ms"), text));
+        (void)printf("  elapsed    %s\n", human_duration(progress_count(job, "elapsed_ms"), text));
     }
     if (json_object_get(job, "answer") != NULL) {
         (void)printf("  answer     %s (slice %.0f)\n", progress_text(job, "answer.line"),

@@ -83,15 +83,18 @@ static enum pn_status fetch_output(struct home *h, const char *job_id, uint64_t 
     char hex[DIGEST_HEX_BYTES];
     struct digest root;
     const struct digest *leaves;
-    const double size = progress_number(output, "size");
-    const double index = progress_number(output, "index");
-    s->hash = hash_stream_new((uint64_t)size);
+    const uint64_t size = progress_count(output, "size");
+    const uint64_t index = progress_count(output, "index");
+    if (size > FILE_BYTES_MAX) {
+        return pn_fail(err, PN_E_TOO_BIG, "an output of %" PRIu64 " bytes", size);
+    }
+    s->hash = hash_stream_new(size);
     s->err = (struct pn_err){PN_OK, ""};
     if (s->hash == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
-    (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%" PRIu64 "/outputs/%.0f", job_id,
-                   slice, index);
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s/slices/%" PRIu64 "/outputs/%" PRIu64,
+                   job_id, slice, index);
     enum pn_status status = client_fetch(h->client, request, sink_bytes, s, err);
     if (s->err.status != PN_OK) {
         *err = s->err;
@@ -189,7 +192,8 @@ static enum pn_status walk_results(struct walk *w, walk_each each, struct pn_err
             status = status == PN_OK ? each(w, result, err) : status;
         }
         const json_t *next = json_object_get(page, "next");
-        from = next != NULL ? json_number_value(next) : -1;
+        const double onwards = json_number_value(next);
+        from = onwards > from ? onwards : -1; /* 0 on the last page, which names no next one */
         json_decref(page);
     }
     return status;
@@ -200,7 +204,7 @@ static enum pn_status write_slice(struct walk *w, const json_t *result, struct p
     size_t index = 0;
     const json_t *output = NULL;
     enum pn_status status = PN_OK;
-    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    const uint64_t slice = progress_count(result, "slice");
     json_array_foreach(json_object_get(result, "outputs"), index, output)
     {
         char path[PATH_BYTES_MAX];
@@ -226,7 +230,7 @@ static enum pn_status write_slice(struct walk *w, const json_t *result, struct p
 static enum pn_status draw_slice(struct walk *w, const json_t *result, struct pn_err *err)
 {
     const json_t *output = json_array_get(json_object_get(result, "outputs"), 0);
-    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    const uint64_t slice = progress_count(result, "slice");
     if (output == NULL || slice != w->next_slice) {
         return pn_fail(err, PN_E_NOT_FOUND, "slice %" PRIu64 " has no result (yet); see --raw",
                        w->next_slice);
@@ -332,7 +336,7 @@ static enum pn_status print_slice_hits(struct walk *w, const json_t *result, str
     struct hits *h = w->hits;
     struct buffer bytes;
     const json_t *output = json_array_get(json_object_get(result, "outputs"), 0);
-    const uint64_t slice = (uint64_t)progress_number(result, "slice");
+    const uint64_t slice = progress_count(result, "slice");
     if (output == NULL) {
         return PN_OK; /* a slice that failed */
     }

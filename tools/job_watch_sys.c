@@ -127,9 +127,9 @@ static void print_answer(const json_t *job, const struct buffer *check)
                      human_rate(rate, progress_text(job, "progress.unit"), text));
     }
     (void)printf("%-10s %s\n", "search",
-                 human_duration((uint64_t)progress_number(job, "answer.search_ms"), text));
+                 human_duration(progress_count(job, "answer.search_ms"), text));
     (void)printf("%-10s %s\n", "received",
-                 human_duration((uint64_t)progress_number(job, "answer.received_ms"), text));
+                 human_duration(progress_count(job, "answer.received_ms"), text));
     if (check->len > 0) {
         (void)printf("%-10s %.*s\n", "check", (int)check->len, (const char *)check->ptr);
     }

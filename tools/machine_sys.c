@@ -16,7 +16,7 @@ static void print_trackers(const json_t *peer)
     json_array_foreach(json_object_get(peer, "trackers"), index, tracker)
     {
         const char *name = progress_text(tracker, "name");
-        const char *since = human_duration((uint64_t)progress_number(tracker, "since_ms"), text);
+        const char *since = human_duration(progress_count(tracker, "since_ms"), text);
         if (json_is_true(json_object_get(tracker, "connected"))) {
             (void)printf("  tracker    %s: connected for %s\n", name, since);
         } else {
@@ -32,8 +32,8 @@ static void print_peer(const json_t *peer)
     char text[HUMAN_BYTES];
     (void)printf("peer %s\n", progress_text(peer, "id"));
     (void)printf("  up         %s, process %.0f, preon %s\n",
-                 human_duration((uint64_t)progress_number(peer, "up_ms"), text),
-                 progress_number(peer, "pid"), progress_text(peer, "version"));
+                 human_duration(progress_count(peer, "up_ms"), text), progress_number(peer, "pid"),
+                 progress_text(peer, "version"));
     (void)printf("  listening  %s\n", json_object_get(peer, "listening") != NULL
                                           ? progress_text(peer, "listening")
                                           : "nowhere");

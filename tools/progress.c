@@ -26,6 +26,12 @@ double progress_number(const json_t *object, const char *path)
     return json_number_value(member(object, path));
 }
 
+uint64_t progress_count(const json_t *object, const char *path)
+{
+    const double n = progress_number(object, path);
+    return n >= 0 && n < 0x1p64 ? (uint64_t)n : 0;
+}
+
 const char *progress_text(const json_t *object, const char *path)
 {
     const char *text = json_string_value(member(object, path));
@@ -44,13 +50,6 @@ __attribute__((format(printf, 3, 4))) static void add(char *out, size_t *len, co
     }
 }
 
-/* A peer says whole numbers; what a uint64_t cannot hold has no meaning. */
-static uint64_t milliseconds(const json_t *job, const char *path)
-{
-    const double ms = progress_number(job, path);
-    return ms >= 0 && ms < 0x1p64 ? (uint64_t)ms : 0;
-}
-
 const char *progress_waiting(const json_t *job, char out[PROGRESS_BYTES])
 {
     char duration[HUMAN_BYTES];
@@ -61,7 +60,7 @@ const char *progress_waiting(const json_t *job, char out[PROGRESS_BYTES])
     }
     const char *remedy = progress_text(job, "waiting.remedy");
     add(out, &len, "waiting: %s for %s", progress_text(job, "waiting.cause"),
-        human_duration(milliseconds(job, "waiting.for_ms"), duration));
+        human_duration(progress_count(job, "waiting.for_ms"), duration));
     if (remedy[0] != '\0') {
         add(out, &len, "; %s", remedy);
     }
@@ -98,10 +97,10 @@ const char *progress_line(const json_t *job, char out[PROGRESS_BYTES])
     if (rate[0] != '\0') {
         add(out, &len, "  %s", rate);
     }
-    const uint64_t expected_ms = milliseconds(job, "progress.expected_ms");
+    const uint64_t expected_ms = progress_count(job, "progress.expected_ms");
     if (expected_ms > 0) {
         add(out, &len, "  %s left (95 %%: %s)", human_duration(expected_ms, text),
-            human_duration(milliseconds(job, "progress.likely_ms"), likely));
+            human_duration(progress_count(job, "progress.likely_ms"), likely));
     }
     if (progress_number(job, "liars") > 0) {
         add(out, &len, "  %.0f liars", progress_number(job, "liars"));

@@ -5,6 +5,7 @@
 #define PREON_TOOLS_PROGRESS_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 enum { PROGRESS_BYTES = 512 };
 
@@ -23,5 +24,8 @@ const char *progress_waiting(const json_t *job, char out[PROGRESS_BYTES]);
 /* Members of answers; 0 and "" where they are missing. A path is "slices.final". */
 double progress_number(const json_t *object, const char *path);
 const char *progress_text(const json_t *object, const char *path);
+
+/* A count or milliseconds; 0 as well for what is negative or over 2^64. */
+uint64_t progress_count(const json_t *object, const char *path);
 
 #endif

@@ -13,7 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(strlen(progress_line(job, text)) < sizeof text);
     assert(strlen(progress_waiting(job, text)) < sizeof text);
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
-        (void)progress_number(job, PATHS[i]);
+        double number = progress_number(job, PATHS[i]);
+        uint64_t count = progress_count(job, PATHS[i]);
+        assert(count == 0 || (double)count <= number);
         assert(progress_text(job, PATHS[i]) != NULL);
     }
     json_decref(job);

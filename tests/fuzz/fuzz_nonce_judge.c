@@ -39,7 +39,7 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
     if (status == PN_OK && nonce_range_count(p.range) > RANGE_MAX) {
         return;
     }
-    if (nonce_program.check(slice, NULL) != PN_OK) {
+    if (nonce_program.check(slice, NULL) != PN_OK || slice->index >= slice->count) {
         struct random audit;
         struct job_verdict v;
         random_seed(&audit, 1);
@@ -70,10 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (fuzz_line(&in, &line) && line.len > 0 && w.count < FUZZ_WORDS_MAX) {
         w.words[w.count++] = fuzz_string(line);
     }
-    const struct job_slice slice = {.argv = (const char *const *)w.words,
-                                    .argc = w.count,
-                                    .index = data[1] == 0 ? 0 : data[0] % data[1],
-                                    .count = data[1]};
+    const struct job_slice slice = {
+        .argv = (const char *const *)w.words, .argc = w.count, .index = data[0], .count = data[1]};
     struct pn_bytes output = fuzz_exact(in.ptr, in.len);
     one_slice(&slice, output);
     fuzz_free(output);

@@ -10,7 +10,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct pn_bytes in = fuzz_exact(data, size);
     char text[PROGRESS_BYTES];
     json_t *job = json_loadb((const char *)in.ptr, in.len, 0, NULL);
-    assert(strlen(progress_line(job, text)) < sizeof text);
+    size_t len = strlen(progress_line(job, text));
+    assert(len < sizeof text);
+    for (size_t columns = 0; columns < len + 2; columns += 7) {
+        assert(progress_fitting(text, columns) <= (columns < len ? columns : len));
+    }
     assert(strlen(progress_waiting(job, text)) < sizeof text);
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
         double number = progress_number(job, PATHS[i]);

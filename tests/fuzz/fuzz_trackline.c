@@ -26,6 +26,8 @@ static void one_line(enum trackline_manner manner, struct pn_bytes in)
     check(trackline_write(manner, &line, out) == in.len + 1);
     check(memcmp(out, in.ptr, in.len) == 0 && out[in.len] == '\n');
     (void)trackline_is_whole(in);
+    (void)trackline_proof(line.words);
+    check(trackline_job_equal(&line.job, &line.job));
 }
 
 struct wire {

@@ -67,7 +67,11 @@ void master_end(struct master *m, enum job_state state, const char *reason)
     m->ending = state;
     m->ending_seq = master_step_seq(m);
     for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
-        master_tell_ended(m, w);
+        if (state == JOB_STOPPED) {
+            master_recall(m, w);
+        } else {
+            master_tell_ended(m, w);
+        }
     }
 }
 

@@ -86,6 +86,8 @@ void master_on_link_down(struct master *m, uint32_t link);
 void master_fill(struct master *m); /* gives out what is ready to whoever has room */
 void master_fill_worker(struct master *m, struct worker_entry *w);
 void master_tell_ended(struct master *m, struct worker_entry *w);
+/* Calls off what is not voted on. Outputs and votes stay with the worker: the run may go on. */
+void master_recall(struct master *m, struct worker_entry *w);
 /* Open slices that wait for voters who are not there: the master votes itself. */
 void master_look_for_voters(struct master *m);
 /* The worker cannot run the slice: back-off for both. Frees the attempt. */

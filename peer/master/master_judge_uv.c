@@ -94,6 +94,7 @@ struct judge_work {
     bool describe_only; /* of a run that is over: no event follows */
     struct buffer output;
     bool have;
+    bool too_large; /* for the program to judge */
     enum pn_status status;
     struct pn_err err;
     struct job_verdict verdict;
@@ -114,8 +115,9 @@ static enum pn_status read_file(struct judge_work *w)
     if (status != PN_OK) {
         return status;
     }
-    uint8_t *at = size <= w->output.max ? buffer_room(&w->output, (size_t)size) : NULL;
-    status = at != NULL ? PN_OK : pn_fail(&w->err, PN_E_TOO_BIG, "output too large to judge");
+    w->too_large = size > w->output.max;
+    uint8_t *at = w->too_large ? NULL : buffer_room(&w->output, (size_t)size);
+    status = at != NULL ? PN_OK : pn_fail(&w->err, PN_E_NO_MEMORY, "out of memory for judging");
     size_t done = 0;
     while (status == PN_OK && done < size) {
         ssize_t n = pread(fd, at + done, (size_t)size - done, (off_t)done);
@@ -175,10 +177,13 @@ static void judge_work(uv_work_t *req)
     const struct lead *d = w->lead;
     struct job_slice slice = lead_slice(d, w->slice);
     w->status = PN_OK;
-    if (!w->have) {
+    if (!w->have && !w->too_large) {
         w->status = w->describe_only ? read_again(w) : read_file(w);
     }
-    if (w->status == PN_OK) {
+    if (w->too_large) { /* its program never writes so much: nobody made this by running it */
+        w->verdict.judgement = JOB_JUDGED_MALFORMED;
+        w->status = PN_OK;
+    } else if (w->status == PN_OK) {
         struct random audit;
         random_seed(&audit, random_fresh_seed());
         w->status =
@@ -287,6 +292,7 @@ static void start_judge(struct lead *d, uint64_t slice, uint64_t attempt, bool d
     buffer_init(&w->description, (size_t)16 * 1024);
     const struct benched *b = benched_find(d, slice, attempt);
     if (b != NULL) {
+        w->too_large = b->len > w->output.max;
         w->have = buffer_append(&w->output, (struct pn_bytes){b->bytes, b->len}) == PN_OK;
     }
     lead_pin(d);

@@ -259,6 +259,9 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
         return status;
     }
     bool over = m->ending != 0 || m->stats.state != JOB_RUNNING || w->liar;
+    if (!w->liar && (m->ending == JOB_STOPPED || m->stats.state == JOB_STOPPED)) {
+        return PN_OK; /* it keeps the vote, and sends it again when the run goes on */
+    }
     if (over || bitset_has(&m->plan.closed, v->what.slice)) {
         answer_now(m, w, request, WORK_DROP);
         return PN_OK;

@@ -30,6 +30,14 @@ void master_tell_ended(struct master *m, struct worker_entry *w)
     master_frame_end(m, w->link, at, work_write_ended(&e, frames));
 }
 
+void master_recall(struct master *m, struct worker_entry *w)
+{
+    for (const struct attempt *a = w->link != 0 ? w->plan.attempts : NULL; a != NULL;
+         a = a->next_of_worker) {
+        master_send_attempt(m, w->link, FRAME_CANCEL, a->of->slice, a->id, 0);
+    }
+}
+
 /*
  * How many attempts a worker holds at once: its slots and a little more, so that a slot never waits
  * for the network. The shorter the slices, the more; long ones are not hoarded.

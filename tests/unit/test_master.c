@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "peer/master/master.h"
+#include "peer/wire/hire.h"
 #include "tests/unit/alloc.h"
 
 enum { LINKS = 6, SLICES = 8 };
@@ -270,6 +271,69 @@ static void large_outputs_are_pulled_first(void **state)
     expect("(output) (final) ");
 }
 
+/* The machine stops: what runs is called off, what is voted on stays with who voted. */
+static void a_stop_is_no_end(void **state)
+{
+    (void)state;
+    open_master(1, 3);
+    start();
+    (void)enlist(2, 2);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<0 2<1 2<2 (vote) pull ");
+    committed(PN_OK);
+    expect("2<keep ");
+    (void)step((struct master_event){.kind = MASTER_STOP, .reason = "stopped"});
+    expect("(state) 2<cancel2 2<cancel1 ");
+    (void)vote((struct ballot_paper){.link = 2, .slice = 1, .says = 'a'});
+    expect(""); /* its vote crossed the stop: neither kept here nor dropped there */
+    committed(PN_OK);
+    expect("ended! ");
+}
+
+/* One job less on a link that stays. */
+static void a_worker_leaves_the_job(void **state)
+{
+    (void)state;
+    open_master(1, 2);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    expect("2<0 2<1 ");
+    assert_true(master_has_worker(master, 2));
+    struct hire_leave leave = {.reason = HIRE_NOT_WELCOME, .job = {{9}}};
+    struct buffer b;
+    buffer_init(&b, FRAME_BODY_MAX);
+    assert_int_equal(hire_write_leave(&leave, &b), PN_OK); /* another job: not ours */
+    assert_int_equal(send_frame(2, &b), PN_OK);
+    assert_true(master_has_worker(master, 2));
+    b.len = 0;
+    leave.job = config.job;
+    assert_int_equal(hire_write_leave(&leave, &b), PN_OK);
+    assert_int_equal(send_frame(2, &b), PN_OK);
+    assert_false(master_has_worker(master, 2));
+    expect("3<0 3<1 ");
+    b.len = 0;
+    assert_int_equal(hire_write_idle(3, &b), PN_OK);
+    assert_int_equal(send_frame(2, &b), PN_OK); /* before it enlists: of no job in particular */
+    buffer_fini(&b);
+}
+
+static void the_own_worker_is_missed_when_a_tie_is_to_be_broken(void **state)
+{
+    (void)state;
+    open_master(2, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    assert_false(master_wants_own(master));
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    (void)vote((struct ballot_paper){.link = 3, .says = 'b'});
+    assert_true(master_wants_own(master));
+    (void)enlist(1, 0);
+    assert_false(master_wants_own(master));
+    expect("2<0 3<0 (vote) (output) (vote) (output) 1<0 ");
+}
+
 /* The outputs cannot be had: who has them votes again over its next link, and they are pulled. */
 static void a_pull_that_fails(void **state)
 {
@@ -482,6 +546,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_job_of_one_slice),
         TEST(large_outputs_are_pulled_first),
+        TEST(a_stop_is_no_end),
+        TEST(a_worker_leaves_the_job),
+        TEST(the_own_worker_is_missed_when_a_tie_is_to_be_broken),
         TEST(a_pull_that_fails),
         TEST(votes_that_do_not_count),
         TEST(a_dispute),

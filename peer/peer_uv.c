@@ -216,11 +216,23 @@ static bool on_hire(void *arg, const struct addr *master, const struct digest *j
     return true;
 }
 
-/* Other workers of a job: sources of its blocks. */
+/* Who serves a job: sources of its blocks, and perhaps a master that was lost. */
 static void on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count)
 {
     const struct peer *p = arg;
-    mates_found(p->mates, job, peers, count, p->config->lan || trackers_on_lan(p->trackers));
+    bool lan = p->config->lan || trackers_on_lan(p->trackers);
+    mates_found(p->mates, job, peers, count, lan);
+    for (size_t i = 0; i < count && !p->leaving; i++) {
+        if (addr_may_dial(&peers[i], lan)) {
+            labour_found(p->labour, job, &peers[i]);
+        }
+    }
+}
+
+static void on_lost(void *arg, const struct digest *job)
+{
+    const struct peer *p = arg;
+    (void)trackers_query(p->trackers, job); /* full: the next dial in vain asks again */
 }
 
 static void on_files(void *arg, const struct digest *job, bool wanted)
@@ -484,6 +496,7 @@ static enum pn_status open_labour(struct peer *p)
         .slots = (uint16_t)c->slot_count,
         .program_dir = p->program_dir,
         .on_files = on_files,
+        .on_lost = on_lost,
         .leads = leads_job,
         .on_change = on_labour_change,
         .arg = p,

@@ -85,7 +85,8 @@ struct worker_event {
 enum worker_action_kind {
     WORKER_DO_SEND,    /* link, frame */
     WORKER_DO_CLOSE,   /* link, reason */
-    WORKER_DO_DIAL,    /* job: its master again; then WORKER_ENGAGE or nothing */
+    WORKER_DO_DIAL,    /* job: its master again, which may be elsewhere by now; dials: how often it
+                          was in vain. Then WORKER_ENGAGE, or nothing */
     WORKER_DO_VET,     /* link, job, run, welcome: then WORKER_VETTED */
     WORKER_DO_FETCH,   /* link, job: then WORKER_FILES */
     WORKER_DO_RUN,     /* place, job, run, slice, attempt: then WORKER_RAN */
@@ -100,6 +101,7 @@ struct worker_action {
     enum worker_action_kind kind;
     uint32_t link;
     uint32_t place;
+    uint32_t dials;
     struct digest job;
     struct run run;
     uint64_t slice;

@@ -439,9 +439,11 @@ void tie_tick(struct worker *w, struct tie *t)
     } else if (t->phase == TIE_DOWN && w->now_ms - t->lost_ms >= WORKER_LOST_MS) {
         leave(w, t, "its master stayed away");
     } else if (t->phase == TIE_DOWN && w->now_ms >= t->dial_ms) {
+        if (worker_act_on(w, WORKER_DO_DIAL, t, NULL)) { /* lost: the next dial is due later */
+            w->out->list[w->out->count - 1].dials = t->dial_count;
+        }
         t->dial_count++;
         set_dial(w, t);
-        (void)worker_act_on(w, WORKER_DO_DIAL, t, NULL); /* lost: the next dial is due later */
     }
 }
 

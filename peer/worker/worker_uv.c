@@ -131,6 +131,9 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         if (e != NULL && dial(l, &e->job, &e->master, &e->master_id, &err) == NULL) {
             log_write(LOG_WARN, "worker", "dialling a master again: %s", err.text);
         }
+        if (e != NULL && x->dials > 0) {
+            l->config.on_lost(l->config.arg, &x->job);
+        }
         break;
     case WORKER_DO_VET:
         e = errand_find(l, &x->job);
@@ -485,6 +488,22 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
     /* A master that was lost and is back, perhaps elsewhere: the tracker knows where, not who. */
     const struct errand *e = errand_find(l, job);
     return dial(l, job, master, e != NULL ? &e->master_id : NULL, err) != NULL ? PN_OK : PN_E_BUSY;
+}
+
+void labour_found(struct labour *l, const struct digest *job, const struct addr *peer)
+{
+    const struct errand *e = errand_find(l, job);
+    if (e == NULL || e->own || e->port != 0 || addr_equal(peer, &e->master)) {
+        return;
+    }
+    size_t dials = 0;
+    for (const struct dialled *d = l->dials; d != NULL; d = d->next) {
+        dials += digest_equal(&d->job, job);
+    }
+    if (dials < LABOUR_FOUND_DIALS_MAX) {
+        /* Whoever else is there has another key: the link is closed before anything is said. */
+        (void)dial(l, job, peer, &e->master_id, NULL);
+    }
 }
 
 static struct dialled *take_dial(struct labour *l, uint64_t tag)

@@ -15,6 +15,8 @@
 
 struct labour; /* the worker's shell */
 
+enum { LABOUR_FOUND_DIALS_MAX = 4 }; /* at a time, for one lost master */
+
 struct labour_config {
     uv_loop_t *loop;
     struct store *store;
@@ -28,6 +30,8 @@ struct labour_config {
     const char *program_dir; /* folder of the own job programs; borrowed */
     /* The job's files are wanted (others may have them, and may have them of us), or no more. */
     void (*on_files)(void *arg, const struct digest *job, bool wanted);
+    /* The master of a job that we have work of does not answer where it was: who serves it now? */
+    void (*on_lost)(void *arg, const struct digest *job);
     /* Does this peer lead the job itself? */
     bool (*leads)(void *arg, const struct digest *job);
     /* More or fewer slots are idle, or an engagement has begun or ended. */
@@ -52,6 +56,12 @@ enum pn_status labour_engage(struct labour *l, struct port *p, const struct dige
 /* A hire: dials the master and engages. PN_E_BUSY: no idle slot, or engaged for it already. */
 enum pn_status labour_hire(struct labour *l, const struct digest *job, const struct addr *master,
                            struct pn_err *err);
+
+/*
+ * A peer that serves the job, by a tracker, at an address that may be dialled: its lost master may
+ * be there by now.
+ */
+void labour_found(struct labour *l, const struct digest *job, const struct addr *peer);
 
 /* Events of ports; labour_up is for ports that labour dialled (tag != 0). */
 void labour_up(struct labour *l, struct port *p, uint64_t tag);

@@ -73,6 +73,24 @@ class Kills(unittest.TestCase):
             workers[i] = self.net.peer(f"w{i}", 2, "--jobs", "any")
         self.check()
 
+    def test_a_master_moves_while_its_worker_is_busy(self):
+        """The worker has no slot for a tracker to ask for, but a vote to give: it looks itself."""
+        self.net.tracker()
+        master = self.net.peer("master", 0)
+        self.net.peer("w0", 1, "--jobs", "any")
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("sleep $((2 + PREON_SLICE * 60))\necho fine > out.txt\n")
+        self.job = self.net.create(*[w if w != str(SLICES) else "2" for w in self.words])
+        wait_for(lambda: self.net.runs("w0"), 20)
+        wait_for(lambda: len(self.net.runs("w0", given=True)) == 3, 20, "both slices are given")
+        master.kill()
+        moved = self.net.peer("master", 0)
+        self.assertNotEqual(moved.port, master.port)
+        wait_for(lambda: 0 in self.final_slices(), 30, "the vote found its master")
+        self.assertEqual([r[3] for r in self.net.runs("w0") if r[1] == "start"], [0, 1])
+        self.net.preon("job", "cancel", self.job, check=0)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -13,11 +13,7 @@
 #include "common/log_sys.h"
 #include "common/random_sys.h"
 #include "jobs/program.h"
-#include "peer/desk_uv.h"
-#include "peer/hiring_uv.h"
-#include "peer/mates_uv.h"
-#include "peer/peer.h"
-#include "peer/tracker_client_uv.h"
+#include "peer/peer_inside.h"
 #include "peer/user_sys.h"
 
 enum {
@@ -29,219 +25,13 @@ enum {
     LEAVE_MS = 300,            /* for the last frames to leave */
     LEAVE_MAX_MS = 3000,       /* SIGTERM ends within 5 s */
     POOL_THREADS_MIN = 4,
-    HELD_PATH_BYTES = 32,
     HELD_FD_MIN = 64,
-};
-
-struct peer {
-    const struct peer_config *config;
-    uv_loop_t loop;
-    struct store *store;
-    struct key_pair *key;
-    struct link_context *context;
-    struct ports *ports;
-    struct port *worker_end;
-    struct port *master_end;
-    struct addr listening;
-    uint64_t proof; /* the token of our listener; 0: there is none */
-    struct sandbox *sandbox;
-    struct transfer *transfer;
-    struct labour *labour;
-    struct leads *leads;
-    struct desk *desk;
-    struct control *control;
-    struct trackers *trackers;
-    struct mates *mates;
-    struct hiring *hiring;
-    char launcher[HELD_PATH_BYTES];
-    char program_dir[HELD_PATH_BYTES];
-    bool open; /* for business: everything above is there */
-    bool leaving;
-    uint64_t leaving_since_ms;
-    uint64_t started_ms;
-    uint64_t opened_ms;
-    uint64_t idle_since_ms; /* to the second: when it was last seen at work, or started */
-    uv_signal_t signals[2];
-    uv_timer_t refresh;
-    uint64_t refreshed_ms;
-    uv_timer_t poll;
-    enum pn_status status;
-    struct pn_err err;
 };
 
 static void leave(struct peer *p);
 static void open_control(struct peer *p);
 
-/* --- what the rooms ask of each other --------------------------------------------------------- */
-
-static bool has_program(const char *name) { return job_program_find(name) != NULL; }
-
-static bool own_can_run(void *arg, const struct manifest *m)
-{
-    const struct peer *p = arg;
-    const struct sandbox_state *s = sandbox_state(p->sandbox);
-    return s->tier == SANDBOX_FULL ||
-           (s->tier == SANDBOX_REDUCED && m->program_kind == PROGRAM_OWN);
-}
-
-static bool may_read(void *arg, const struct port *port, const struct file_set *set)
-{
-    const struct peer *p = arg;
-    if (set->kind == SET_OF_JOB) {
-        return leads_knows_job(p->leads, &set->job) || labour_works_on(p->labour, &set->job);
-    }
-    return labour_may_read(p->labour, port, set) || leads_output_final(p->leads, set);
-}
-
-static void on_pressure(void *arg, bool stop_reading)
-{
-    const struct peer *p = arg;
-    ports_pause(p->ports, stop_reading);
-}
-
-static bool on_own_wanted(void *arg, const struct digest *job)
-{
-    struct peer *p = arg;
-    struct pn_err err;
-    return labour_engage(p->labour, p->worker_end, job, &err) != PN_E_FULL;
-}
-
-static void refresh_soon(struct peer *p);
-
-static void on_job_change(void *arg, const struct digest *job)
-{
-    struct peer *p = arg;
-    if (p->control != NULL) {
-        control_job_changed(p->control, job);
-    }
-    refresh_soon(p);
-}
-
-static void on_labour_change(void *arg) { refresh_soon(arg); }
-
-static bool leads_job(void *arg, const struct digest *job)
-{
-    const struct peer *p = arg;
-    return leads_knows_job(p->leads, job);
-}
-
-/* --- frames and ports ------------------------------------------------------------------------- */
-
-static void on_up(void *arg, struct port *port, const struct hello *hello, uint64_t tag)
-{
-    const struct peer *p = arg;
-    (void)hello;
-    if ((tag & MATES_TAG_BIT) != 0) {
-        mates_up(p->mates, port, tag);
-    } else if (tag != 0) {
-        labour_up(p->labour, port, tag);
-    }
-}
-
-static void on_down(void *arg, struct port *port, bool was_up, uint64_t tag, const char *reason)
-{
-    struct peer *p = arg;
-    char text[ADDR_TEXT_BYTES];
-    log_write(LOG_DEBUG, "peer", "link %s %s: %s", addr_text(&port->remote, text),
-              was_up ? "closed" : "failed", reason);
-    transfer_port_closed(p->transfer, port);
-    if ((tag & MATES_TAG_BIT) != 0) {
-        mates_down(p->mates, tag);
-        return;
-    }
-    labour_down(p->labour, port, was_up, tag);
-    leads_port_down(p->leads, port);
-}
-
-static void on_drain(void *arg, struct port *port)
-{
-    const struct peer *p = arg;
-    transfer_port_drained(p->transfer, port);
-}
-
-static enum pn_status on_frame(void *arg, struct port *port, const struct frame *f,
-                               struct pn_err *err)
-{
-    const struct peer *p = arg;
-    bool answer = (f->flags & FRAME_ANSWER) != 0;
-    if (f->type >= FRAME_MANIFEST ||
-        (f->type == FRAME_ERROR && (f->request & TRANSFER_REQUEST_BIT) != 0)) {
-        return transfer_frame(p->transfer, port, f, err);
-    }
-    switch (f->type) {
-    case FRAME_JOIN:
-    case FRAME_ENLIST:
-    case FRAME_VOTE:
-        return answer ? labour_frame(p->labour, port, f, err) : leads_frame(p->leads, port, f, err);
-    case FRAME_OFFER:
-        return answer ? leads_hire_frame(p->leads, port, f, err)
-                      : labour_frame(p->labour, port, f, err);
-    case FRAME_IDLE:
-    case FRAME_LEAVE:
-        return leads_hire_frame(p->leads, port, f, err);
-    case FRAME_STARTED:
-    case FRAME_PROGRESS:
-    case FRAME_GIVE_UP:
-        return leads_frame(p->leads, port, f, err);
-    case FRAME_ASSIGN:
-    case FRAME_CANCEL:
-    case FRAME_RELEASE:
-    case FRAME_ENDED:
-    case FRAME_ERROR:
-        return labour_frame(p->labour, port, f, err);
-    default:
-        return PN_OK; /* of a later version, and not critical: the session lets no others through */
-    }
-}
-
-/* --- trackers --------------------------------------------------------------------------------- */
-
-static bool on_hire(void *arg, const struct addr *master, const struct digest *job)
-{
-    struct peer *p = arg;
-    char text[ADDR_TEXT_BYTES];
-    struct pn_err err;
-    if (p->leaving || leads_knows_job(p->leads, job)) {
-        return false;
-    }
-    if (!addr_may_dial(master, p->config->lan || trackers_on_lan(p->trackers))) {
-        log_write(LOG_WARN, "peer", "hired to %s: not an address to dial", addr_text(master, text));
-        return false;
-    }
-    if (labour_hire(p->labour, job, master, &err) != PN_OK) {
-        return false;
-    }
-    hiring_taken(p->hiring);
-    refresh_soon(p);
-    return true;
-}
-
-/* Who serves a job: sources of its blocks, and perhaps a master that was lost. */
-static void on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count)
-{
-    const struct peer *p = arg;
-    bool lan = p->config->lan || trackers_on_lan(p->trackers);
-    mates_found(p->mates, job, peers, count, lan);
-    for (size_t i = 0; i < count && !p->leaving; i++) {
-        if (addr_may_dial(&peers[i], lan)) {
-            labour_found(p->labour, job, &peers[i]);
-        }
-    }
-}
-
-static void on_lost(void *arg, const struct digest *job)
-{
-    const struct peer *p = arg;
-    (void)trackers_query(p->trackers, job); /* full: the next dial in vain asks again */
-}
-
-static void on_files(void *arg, const struct digest *job, bool wanted)
-{
-    const struct peer *p = arg;
-    if (!p->leaving) {
-        mates_want(p->mates, job, wanted);
-    }
-}
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void on_refresh(uv_timer_t *timer)
 {
@@ -254,7 +44,7 @@ static void on_refresh(uv_timer_t *timer)
     }
 }
 
-static void refresh_soon(struct peer *p)
+void peer_refresh_soon(struct peer *p)
 {
     if (!uv_is_active((uv_handle_t *)&p->refresh) && !p->leaving && p->open) {
         uint64_t since_ms = clock_now_ms() - p->refreshed_ms;
@@ -281,75 +71,7 @@ static void on_poll(uv_timer_t *timer)
     }
 }
 
-/* --- control ---------------------------------------------------------------------------------- */
-
-static void fill_trackers(const struct peer *p, struct peer_status *out)
-{
-    for (uint32_t i = 0; i < p->config->tracker_count && i < TRACKERS_SHOWN_MAX; i++) {
-        struct tracker_status *t = &out->trackers[out->tracker_count++];
-        struct tracker_why why;
-        (void)snprintf(t->name, sizeof t->name, "%s", p->config->trackers[i].name);
-        trackers_why(p->trackers, i, NULL, &why);
-        t->connected = why.cause[0] == '\0';
-        t->since_ms = why.for_ms;
-        (void)snprintf(t->trouble, sizeof t->trouble, "%s%s%s", why.cause,
-                       why.remedy[0] != '\0' ? "; " : "", why.remedy);
-    }
-}
-
-/* A peer that has slots and works for nobody: since when, and what would change it. */
-static void fill_waiting(const struct peer *p, struct waiting *out)
-{
-    struct tracker_why why = {.for_ms = 0};
-    const uint64_t idle_ms = clock_now_ms() - p->idle_since_ms;
-    if (p->config->tracker_count > 0) {
-        trackers_why(p->trackers, trackers_best(p->trackers), NULL, &why);
-    }
-    *out = (struct waiting){.waits = true, .for_ms = idle_ms < why.for_ms ? idle_ms : why.for_ms};
-    if (p->config->tracker_count == 0) {
-        (void)snprintf(out->cause, sizeof out->cause, "no tracker is set");
-        (void)snprintf(out->remedy, sizeof out->remedy, "give --tracker HOST:PORT");
-    } else if (why.cause[0] != '\0') {
-        (void)snprintf(out->cause, sizeof out->cause, "%s", why.cause);
-        (void)snprintf(out->remedy, sizeof out->remedy, "%s", why.remedy);
-    } else {
-        (void)snprintf(out->cause, sizeof out->cause,
-                       "no master at the tracker wants this peer's slots");
-        (void)snprintf(out->remedy, sizeof out->remedy,
-                       "it works as soon as somebody there creates a job");
-    }
-}
-
-static void peer_status(void *arg, struct peer_status *out)
-{
-    const struct peer *p = arg;
-    const struct sandbox_state *s = sandbox_state(p->sandbox);
-    struct worker_stats stats;
-    struct transfer_counts counts;
-    labour_stats(p->labour, &stats);
-    transfer_counts(p->transfer, &counts);
-    *out = (struct peer_status){
-        .id = *link_context_peer_id(p->context),
-        .pid = (uint64_t)getpid(),
-        .embedded = p->config->embedded,
-        .listening = p->listening,
-        .slot_count = p->config->slot_count,
-        .slots_busy = stats.running_count,
-        .link_count = ports_count(p->ports),
-        .bytes_sent = counts.bytes_sent,
-        .bytes_received = counts.bytes_received,
-        .jobs_mastered = leads_running(p->leads),
-        .jobs_worked_on = stats.engagement_count,
-        .up_ms = clock_now_ms() - p->started_ms,
-    };
-    (void)snprintf(out->tier, sizeof out->tier, "%s", tier_name(s->tier));
-    (void)snprintf(out->tier_reason, sizeof out->tier_reason, "%s", s->reason);
-    (void)snprintf(out->tier_remedy, sizeof out->tier_remedy, "%s", s->remedy);
-    fill_trackers(p, out);
-    if (stats.engagement_count == 0 && p->config->slot_count > 0) {
-        fill_waiting(p, &out->waiting);
-    }
-}
+/* --- orders ----------------------------------------------------------------------------------- */
 
 static enum pn_status shutdown_order(void *arg, struct pn_err *err)
 {
@@ -405,7 +127,7 @@ static void open_control(struct peer *p)
         return;
     }
     tell_ready(p);
-    refresh_soon(p);
+    peer_refresh_soon(p);
 }
 
 /* The sandbox's tier is known: runs go on, clients and trackers may come. */
@@ -456,7 +178,7 @@ static void on_sandbox_state(void *arg, const struct sandbox_state *state)
         if (!p->open) {
             open_for_business(p);
         }
-        refresh_soon(p);
+        peer_refresh_soon(p);
     }
 }
 
@@ -492,13 +214,13 @@ static enum pn_status open_labour(struct peer *p)
         .wishes = {.program_count = c->program_count,
                    .owner_count = c->owner_count,
                    .tier_reason = "",
-                   .has_program = has_program},
+                   .has_program = peer_has_program},
         .slots = (uint16_t)c->slot_count,
         .program_dir = p->program_dir,
-        .on_files = on_files,
-        .on_lost = on_lost,
-        .leads = leads_job,
-        .on_change = on_labour_change,
+        .on_files = peer_on_files,
+        .on_lost = peer_on_lost,
+        .leads = peer_leads_job,
+        .on_change = peer_on_labour_change,
         .arg = p,
     };
     static const enum consent_jobs jobs[] = {[PEER_JOBS_OWN_PROGRAMS] = CONSENT_OWN_PROGRAMS,
@@ -529,7 +251,7 @@ static uint64_t listener_token(const struct key_pair *key)
 
 static enum pn_status open_ports(struct peer *p)
 {
-    const struct ports_hooks hooks = {on_up, on_frame, on_drain, on_down, p};
+    const struct ports_hooks hooks = {peer_on_up, peer_on_frame, peer_on_drain, peer_on_down, p};
     enum pn_status status = link_context_new(p->key, &p->context, &p->err);
     if (status != PN_OK) {
         return status;
@@ -562,7 +284,7 @@ static enum pn_status open_rooms(struct peer *p)
     }
     if (status == PN_OK) {
         const struct transfer_hooks hooks = {
-            .may_read = may_read, .on_pressure = on_pressure, .arg = p};
+            .may_read = peer_may_read, .on_pressure = peer_on_pressure, .arg = p};
         status = transfer_new(&p->loop, p->store, &hooks, &p->transfer, &p->err);
     }
     if (status == PN_OK) {
@@ -573,11 +295,11 @@ static enum pn_status open_rooms(struct peer *p)
             .ports = p->ports,
             .key = p->key,
             .peer_id = *link_context_peer_id(p->context),
-            .own_can_run = own_can_run,
+            .own_can_run = peer_own_can_run,
             .lends = c->slot_count > 0,
-            .on_own_wanted = on_own_wanted,
-            .on_change = on_job_change,
-            .on_demand = on_labour_change,
+            .on_own_wanted = peer_on_own_wanted,
+            .on_change = peer_on_job_change,
+            .on_demand = peer_on_labour_change,
             .arg = p,
         };
         status = leads_new(&leads, &p->leads, &p->err);
@@ -593,10 +315,10 @@ static enum pn_status open_rooms(struct peer *p)
             p->mates != NULL ? open_labour(p) : pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory");
     }
     if (status == PN_OK) {
-        const struct desk_config desk = {&p->loop,    p->store,       p->leads,
-                                         peer_status, shutdown_order, p};
+        const struct desk_config desk = {&p->loop,         p->store,       p->leads,
+                                         peer_tell_status, shutdown_order, p};
         p->desk = desk_new(&desk);
-        const struct trackers_callbacks callbacks = {on_hire, on_peers};
+        const struct trackers_callbacks callbacks = {peer_on_hire, peer_on_peers};
         status = p->desk == NULL ? pn_fail(&p->err, PN_E_NO_MEMORY, "out of memory")
                                  : trackers_open(&p->loop, c->trackers, c->tracker_count, p->proof,
                                                  &callbacks, p, &p->trackers, &p->err);
@@ -703,7 +425,7 @@ static void prepare_process(const struct peer_config *config)
  * Opens what this process must reach later under a name that lasts: the user it becomes may not be
  * able to look into the folder where Preon was built.
  */
-static enum pn_status hold(const char *path, int flags, char held[HELD_PATH_BYTES],
+static enum pn_status hold(const char *path, int flags, char held[PEER_HELD_PATH_BYTES],
                            struct pn_err *err)
 {
     int low = open(path, flags | O_CLOEXEC);
@@ -713,7 +435,7 @@ static enum pn_status hold(const char *path, int flags, char held[HELD_PATH_BYTE
         return pn_fail(err, PN_E_SYSTEM, "%s: %s", path, strerror(errno));
     }
     (void)close(low);
-    (void)snprintf(held, HELD_PATH_BYTES, "/proc/self/fd/%d", fd);
+    (void)snprintf(held, PEER_HELD_PATH_BYTES, "/proc/self/fd/%d", fd);
     return PN_OK;
 }
 

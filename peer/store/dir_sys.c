@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, FOLDER_DEPTH_MAX = 8 };
+enum {
+    PATH_BYTES = 512,
+    FOLDER_DEPTH_MAX = 136, /* a file's name in tree_sys has up to 128 parts */
+};
 
 enum pn_status dir_fail(const char *path, struct pn_err *err)
 {

@@ -101,6 +101,18 @@ bool store_has_file(struct store *s, const struct digest *root);
 enum pn_status store_file_fd(struct store *s, const struct digest *root, int *fd,
                              struct pn_err *err);
 
+struct store_tree;
+
+/*
+ * A folder with all of a job's files under their names, for a sandbox that is to see more of them
+ * than it could mount one by one. It holds links, so it costs no room; files are made readable for
+ * everybody, executable if the manifest says so. Fails as store_file_fd.
+ */
+enum pn_status store_tree_make(struct store *s, const struct manifest *m, struct store_tree **out,
+                               struct pn_err *err);
+int store_tree_fd(const struct store_tree *t); /* the folder's; closed by store_tree_remove */
+void store_tree_remove(struct store_tree *t);  /* NULL is fine */
+
 /* --- files block by block --- */
 
 struct store_file; /* shared by all who open the same content; counted */

@@ -35,9 +35,11 @@ struct errand *errand_find(const struct labour *l, const struct digest *job)
 
 static void close_files(struct errand *e)
 {
-    for (uint32_t i = 0; i < e->file_count; i++) {
+    for (uint32_t i = 0; i < e->file_count && e->tree == NULL; i++) {
         (void)close(e->files[i].fd);
     }
+    store_tree_remove(e->tree);
+    e->tree = NULL;
     free(e->files);
     e->files = NULL;
     e->file_count = 0;
@@ -263,6 +265,7 @@ struct open_work {
     struct errand *errand;
     struct sandbox_file *files;
     uint32_t file_count;
+    struct store_tree *tree;
     int program_fd;
     enum pn_status status;
     struct pn_err err;
@@ -283,6 +286,14 @@ static void open_files(uv_work_t *req)
             w->status = pn_fail(&w->err, PN_E_SYSTEM, "%s: %s", path, strerror(errno));
         }
     }
+    if (m->file_count > SANDBOX_FILES_MAX && w->status == PN_OK) {
+        w->status = store_tree_make(c->store, m, &w->tree, &w->err);
+        if (w->status == PN_OK) {
+            w->files[w->file_count++] =
+                (struct sandbox_file){.name = "", .fd = store_tree_fd(w->tree), .folder = true};
+        }
+        return;
+    }
     for (uint32_t i = 0; i < m->file_count && w->status == PN_OK; i++) {
         int fd = -1;
         w->status = store_file_fd(c->store, &m->files[i].root, &fd, &w->err);
@@ -299,6 +310,7 @@ static void after_open_files(uv_work_t *req, int uv_status)
     struct errand *e = w->errand;
     (void)uv_status;
     close_files(e); /* of an attempt that got only some of them open */
+    e->tree = w->tree;
     e->files = w->files;
     e->file_count = w->file_count;
     e->program_fd = w->program_fd;
@@ -339,10 +351,6 @@ void errand_fetch(struct errand *e)
     const struct labour_config *c = &e->of->config;
     struct pn_err err;
     struct port *p = ports_find(c->ports, e->port);
-    if (e->manifest.file_count > SANDBOX_FILES_MAX) {
-        files_failed(e, "the job has more files than a sandbox of this version shows");
-        return;
-    }
     if (p != NULL && !p->own) {
         (void)transfer_add_source(c->transfer, &e->job, p);
     }

@@ -34,6 +34,7 @@ struct errand {
     bool parsed;
     struct transfer_fetch *fetch;
     struct sandbox_file *files; /* with open descriptors once fetched */
+    struct store_tree *tree;    /* that of the only one of them, a folder with all; or NULL */
     uint32_t file_count;
     int program_fd;
     uint32_t stored_count; /* attempts whose outputs lie in the outbox */

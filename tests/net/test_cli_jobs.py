@@ -95,6 +95,33 @@ class Embedded(unittest.TestCase):
         self.net.preon("job", "rm", job, check=0)
         self.assertEqual(self.net.json("job", "list")["jobs"], [])
 
+    def test_a_thousand_files(self):
+        """More than a sandbox mounts one by one; outputs may lie in a folder of theirs."""
+        os.mkdir(self.net.path("in"))
+        words = []
+        for number in range(1000):
+            path = self.net.path("in", f"f{number}")
+            with open(path, "w") as f:
+                f.write(f"{number}\n")
+            words += ["--file", f"in/f{number}={path}"]
+        deep = "/".join("abcdefghijklmnop")
+        script = self.net.path("sum.sh")
+        with open(script, "w") as f:
+            f.write("s=0; for f in in/*; do read x <$f && s=$((s+x)); done 2>/dev/null\n"
+                    f"touch in/f7 && exit 9; cat {deep} .hidden >> in/sum; echo $s >> in/sum\n")
+        words += ["--file", f"{deep}={self.net.path('in', 'f7')}",
+                  "--file", f".hidden={self.net.path('in', 'f8')}", "--file", script]
+        results = self.net.path("results")
+        self.net.preon("job", "create", "exec", "--data", self.net.path("master"), "--slices", "3",
+                       *words, "--output", "in/sum", "-o", results, *self.alone, "--", "sh",
+                       "sum.sh", data=None, check=0)
+        for number in range(3):
+            with open(os.path.join(results, str(number), "in", "sum")) as f:
+                self.assertEqual(f.read(), "7\n8\n499500\n")
+        self.net.preon("job", "rm", self.net.json("job", "list")["jobs"][0]["id"], check=0)
+        self.assertEqual(os.listdir(self.net.path("master", "tmp")), [])
+        self.assertEqual(os.listdir(self.net.path("master", "files")), [])
+
     def test_failed_slices_are_named(self):
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:

@@ -142,17 +142,38 @@ static int add_link(int work, const struct order *o, const char *name)
     return symlinkat(target, work, name) == 0 || errno == EEXIST ? 0 : -1;
 }
 
-static int add_links_of_folder(int root, int work, const struct order *o)
+static bool is_folder(int at, const char *name)
 {
-    int fd = openat(root, "job", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    return fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * Links to what is in /job/BELOW ("" for /job itself), a folder as one link; but a folder that is
+ * here already holds outputs, and gets links to what is in the job's. Names fit: the manifest's do.
+ */
+static int add_links_of_folder(int root, int work, const struct order *o, const char *below)
+{
+    char path[sizeof "job/" + ORDER_NAME_MAX];
+    char name[ORDER_NAME_MAX + 1];
+    (void)snprintf(path, sizeof path, "job%s%s", below[0] != '\0' ? "/" : "", below);
+    int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
         return -1;
     }
     int result = 0;
     for (struct dirent *e = readdir(dir); e != NULL && result == 0; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            result = add_link(work, o, e->d_name);
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
+            continue;
+        }
+        if (snprintf(name, sizeof name, "%s%s%s", below, below[0] != '\0' ? "/" : "", e->d_name) >=
+            (int)sizeof name) {
+            result = -1;
+        } else if (is_folder(work, name) && is_folder(dirfd(dir), e->d_name)) {
+            result = add_links_of_folder(root, work, o, name);
+        } else {
+            result = add_link(work, o, name);
         }
     }
     (void)closedir(dir);
@@ -175,7 +196,7 @@ static int add_work(int root, const struct box_plan *plan)
         }
     }
     for (uint32_t i = 0; i < o->file_count; i++) {
-        int rc = o->files[i].name[0] == '\0' ? add_links_of_folder(root, work, o)
+        int rc = o->files[i].name[0] == '\0' ? add_links_of_folder(root, work, o, "")
                                              : add_link(work, o, o->files[i].name);
         if (rc != 0) {
             return -1;

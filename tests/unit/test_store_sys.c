@@ -380,6 +380,38 @@ static int file_with(const void *from, size_t len)
 
 static uint32_t listed;
 
+/* The folder holds the contents under the job's names, and goes without taking them along. */
+static void a_tree_shows_all_files_by_name(void **state)
+{
+    (void)state;
+    struct digest missing = {{1}};
+    struct store *s = start();
+    struct store_tree *tree = NULL;
+    struct manifest m;
+    struct stat st;
+    (void)put_job(s);
+    put_whole(s);
+    manifest_init(&m, MANIFEST_JOB);
+    OK(manifest_add_file(&m, "a/b/tool", SIZE, &root, true, &err));
+    OK(manifest_add_file(&m, "a/copy", SIZE, &root, false, &err));
+    OK(store_tree_make(s, &m, &tree, &err));
+    assert_int_equal(fstatat(store_tree_fd(tree), "a/b/tool", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_size, SIZE);
+    assert_int_equal(st.st_mode & 0555, 0555);
+    assert_int_equal(st.st_nlink, 3);
+    assert_int_equal(fstatat(store_tree_fd(tree), "a/copy", &st, AT_SYMLINK_NOFOLLOW), 0);
+    store_tree_remove(tree);
+    assert_int_equal(stat(content_path(""), &st), 0);
+    assert_int_equal(st.st_nlink, 1);
+    OK(manifest_add_file(&m, "gone", SIZE, &missing, false, &err));
+    assert_int_equal(store_tree_make(s, &m, &tree, &err), PN_E_NOT_FOUND);
+    assert_int_equal(stat(content_path(""), &st), 0);
+    assert_int_equal(st.st_nlink, 1); /* what had been made is gone again */
+    manifest_fini(&m);
+    store_tree_remove(NULL);
+    store_close(s);
+}
+
 static void on_listed(void *arg, const struct file_set *set)
 {
     (void)arg;
@@ -593,6 +625,7 @@ int main(void)
         TEST(a_torn_part_is_noticed),
         TEST(a_whole_file_that_changed_is_fetched_again_in_part),
         TEST(a_file_that_changes_while_it_is_served_is_noticed),
+        TEST(a_tree_shows_all_files_by_name),
         TEST(outputs_go_from_outbox_to_own_master),
         TEST(fetched_outputs_are_resumed_and_then_final),
         TEST(an_empty_file_is_whole_at_once),

@@ -1,5 +1,6 @@
 """Nonce puzzles in plain Python: what a search must find, and the facts that are known before."""
 import hashlib
+import struct
 
 
 def encode(append, nonce):
@@ -40,6 +41,43 @@ class Puzzle:
 
     def hits(self, first, count):
         return [n for n in range(first, first + count) if self.key(n) <= self.target]
+
+
+class Report:
+    """nonce.bin of a slice, as jobs/nonce/README.md describes it; to be told lies with."""
+
+    def __init__(self, puzzle, first, last, everything=False):
+        length = last - first + 1
+        self.range = first, last
+        self.count = min(1024, length)
+        self.ends = [length * (i + 1) // self.count for i in range(self.count)]
+        keys = [puzzle.key(n) for n in range(first, last + 1)]
+        self.words = [key >> 224 for key in keys]
+        self.hits = [first + i for i, key in enumerate(keys) if key <= puzzle.target]
+        self.total = len(self.hits)
+        searched = self.count
+        if self.hits and not everything:
+            self.hits, self.total = self.hits[:1], 1
+            searched = self.window_of(self.hits[0]) + 1
+        self.windows = [self.window(i) for i in range(searched)]
+
+    def window_of(self, nonce):
+        return next(i for i, end in enumerate(self.ends) if nonce - self.range[0] < end)
+
+    def window(self, i, without=()):
+        """[nonce, word, sum] of window i, as if some of its nonces did not exist."""
+        first = self.range[0]
+        part = [(self.words[at], first + at)
+                for at in range(self.ends[i - 1] if i else 0, self.ends[i])
+                if first + at not in without]
+        word, nonce = min(part)
+        return [nonce, word, sum(w for w, _ in part) % 2**32]
+
+    def bytes(self):
+        out = b"preon-n1" + struct.pack("<QQIIQII", *self.range, self.count, len(self.windows),
+                                        self.total, len(self.hits), 0)
+        out += b"".join(struct.pack("<Q", h) for h in self.hits)
+        return out + b"".join(struct.pack("<QII", *w) for w in self.windows)
 
 
 # Block headers of the Bitcoin main chain (height: header), and the hash as it is usually printed.

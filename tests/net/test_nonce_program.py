@@ -1,5 +1,4 @@
 """The static programs nonce@1 and mandelbrot@1 by themselves, against a reference in Python."""
-import hashlib
 import os
 import signal
 import struct
@@ -8,11 +7,12 @@ import tempfile
 import time
 import unittest
 
+from nonce_reference import Puzzle, Report
+
 LIBEXEC = os.path.join(os.environ["PREON_BUILD"], "libexec", "preon")
 NONCE = os.path.join(LIBEXEC, "nonce@1")
 MANDELBROT = os.path.join(LIBEXEC, "mandelbrot@1")
 KERNELS = ["avx512", "sha_ni", "armv8", "avx2", "portable"]
-BLOCK = b"COMSM0010cloud"
 
 
 def run(program, *words, **env):
@@ -23,33 +23,6 @@ def usable_kernels():
     found = [k for k in KERNELS if run(NONCE, "--difficulty=4", "--kernel", k).returncode == 0]
     assert "portable" in found
     return found
-
-
-def word_of(nonce):
-    digest = hashlib.sha256(hashlib.sha256(BLOCK + b"%d" % nonce).digest()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def report(first, last, bits, everything):
-    """nonce.bin as jobs/nonce/README.md describes it."""
-    length = last - first + 1
-    windows = min(1024, length)
-    words = [word_of(n) for n in range(first, last + 1)]
-    hits = [first + i for i, w in enumerate(words) if w >> (32 - bits) == 0]
-    ends = [length * (i + 1) // windows for i in range(windows)]
-    searched = windows
-    if hits and not everything:
-        hits = hits[:1]
-        searched = next(i for i, end in enumerate(ends) if hits[0] - first < end) + 1
-    out = b"preon-n1" + struct.pack("<QQIIQII", first, last, windows, searched, len(hits),
-                                    len(hits), 0)
-    out += b"".join(struct.pack("<Q", h) for h in hits)
-    for i in range(searched):
-        begin = ends[i - 1] if i else 0
-        part = words[begin:ends[i]]
-        low = min(part)
-        out += struct.pack("<QII", first + begin + part.index(low), low, sum(part) % 2**32)
-    return out
 
 
 class Nonce(unittest.TestCase):
@@ -66,8 +39,9 @@ class Nonce(unittest.TestCase):
         cases = [(98000, 4000, 30, []), (0, 5000, 9, []), (0, 5000, 9, ["--lowest"]),
                  (99000, 3000, 8, ["--all"]), (7, 1000, 30, [])]
         for start, count, bits, more in cases:
-            want = [report(start + count * i // 3, start + count * (i + 1) // 3 - 1, bits,
-                           "--all" in more) for i in range(3)]
+            want = [Report(Puzzle(bits=bits), start + count * i // 3,
+                           start + count * (i + 1) // 3 - 1, "--all" in more).bytes()
+                    for i in range(3)]
             for kernel in usable_kernels():
                 for i in range(3):
                     got = self.output(kernel, i, 3, f"--start={start}", f"--count={count}",

@@ -44,6 +44,7 @@ void master_free(struct master *m)
     free(m->acks);
     free(m->sealings);
     free(m->lies);
+    free(m->told);
     free(m);
 }
 
@@ -134,10 +135,18 @@ static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
     drop_first(m->acks, &m->ack_count, done, sizeof *m->acks);
 
     for (done = 0; done < m->lie_count && m->lies[done].seq <= seq; done++) {
+        if (!master_grow((void **)&m->told, done, &m->told_cap, sizeof *m->told)) {
+            master_break(m, "out of memory");
+            break; /* the others wait for the next commit, which will not come */
+        }
+        m->told[done] = m->lies[done];
+    }
+    for (size_t i = 0; i < done; i++) {
         struct master_action *x = master_act(m, MASTER_TELL_LIE);
         if (x != NULL) {
-            x->peer = m->lies[done].peer;
-            x->slice = m->lies[done].slice;
+            x->peer = m->told[i].peer;
+            x->slice = m->told[i].slice;
+            x->reason = m->told[i].reason;
         }
     }
     drop_first(m->lies, &m->lie_count, done, sizeof *m->lies);

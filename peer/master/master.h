@@ -82,7 +82,7 @@ struct master_event {
     uint64_t attempt;
     bool truthful; /* MASTER_JUDGED: well-formed and true */
     bool answer;   /* MASTER_JUDGED: holds what is searched for */
-    const char *reason;
+    const char *reason; /* of a stop; MASTER_JUDGED: what is wrong, NULL for no particular */
 };
 
 enum master_action_kind {

@@ -33,6 +33,7 @@ struct master_pending_lie {
     uint64_t seq;
     struct digest peer;
     uint64_t slice;
+    char reason[RECORD_REASON_BYTES_MAX];
 };
 
 struct master {
@@ -61,6 +62,8 @@ struct master {
     size_t sealing_count, sealing_cap;
     struct master_pending_lie *lies;
     size_t lie_count, lie_cap;
+    struct master_pending_lie *told; /* those of the last commit: actions point at their reasons */
+    size_t told_cap;
     struct work_enlist enlist; /* scratch: large */
     struct master_actions *out;
 };

@@ -263,6 +263,7 @@ static void after_judge(uv_work_t *req, int uv_status)
         if (w->status == PN_OK) {
             ev.truthful = w->verdict.judgement == JOB_JUDGED_TRUE;
             ev.answer = w->verdict.answer;
+            ev.reason = w->verdict.line;
         } else { /* our own trouble: the outputs count as lost, somebody runs it again */
             ev.kind = MASTER_PULLED;
             ev.status = w->status;

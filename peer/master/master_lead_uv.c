@@ -118,13 +118,13 @@ static void tell_lie(struct lead *d, const struct master_action *x)
     char peer[DIGEST_HEX_BYTES];
     digest_short(&d->job, job);
     digest_hex(&x->peer, peer);
-    log_write(LOG_WARN, "master", "job %s: peer %s lied about slice %llu; it gets no more of it",
-              job, peer, (unsigned long long)x->slice);
+    log_write(LOG_WARN, "master",
+              "job %s: peer %s lied about slice %llu: %s; it gets no more of it", job, peer,
+              (unsigned long long)x->slice, x->reason);
     if (d->liars_shown < LIARS_SHOWN_MAX) {
         struct liar *liar = &d->liars[d->liars_shown++];
         *liar = (struct liar){.worker = x->peer, .slice = x->slice};
-        (void)snprintf(liar->reason, sizeof liar->reason, "%s",
-                       x->reason != NULL ? x->reason : "proven wrong");
+        (void)snprintf(liar->reason, sizeof liar->reason, "%s", x->reason);
     }
 }
 

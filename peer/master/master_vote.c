@@ -357,8 +357,10 @@ static void convict(struct master *m, uint32_t worker, const struct open_slice *
                                  .attempt = attempt,
                                  .at_wall_ms = m->now_wall_ms};
     memcpy(r->lie.reason, reason, strnlen(reason, sizeof r->lie.reason - 1));
-    m->lies[m->lie_count++] =
-        (struct master_pending_lie){master_step_seq(m), w->plan.peer, s->slice};
+    struct master_pending_lie *lie = &m->lies[m->lie_count++];
+    *lie = (struct master_pending_lie){
+        .seq = master_step_seq(m), .peer = w->plan.peer, .slice = s->slice};
+    memcpy(lie->reason, r->lie.reason, sizeof lie->reason);
     w->liar = true;
     master_tell_ended(m, w);
     plan_worker_lost(&m->plan, &w->plan); /* what it has in hand goes to others at once */
@@ -540,7 +542,8 @@ void master_on_judged(struct master *m, const struct master_event *ev)
         master_give_up_slice(m, s); /* our own run: a defect of the program, not a lie */
     } else {
         uint32_t worker = b->worker;
-        convict(m, worker, s, b->attempt, "the job's own check of its output failed");
+        convict(m, worker, s, b->attempt,
+                ev->reason != NULL ? ev->reason : "the job's own check of its output failed");
         master_strike(m, m->roster.by_index[worker]);
         master_decide(m, s); /* its ballot is gone: who is next? */
     }

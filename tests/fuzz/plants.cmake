@@ -45,6 +45,9 @@ fuzz_finds(sse fuzz_sse tools/sse.c [[&s->pending, bytes]]
 fuzz_finds(stdout fuzz_stdout peer/sandbox/lines.c
     [[memcpy(l->part + l->len, bytes.ptr, kept)]]
     [[memcpy(l->part + l->len, bytes.ptr, kept + 1)]])
+fuzz_finds(tls fuzz_tls_sys common/tls_sys.c
+    [[t->input = reader_of(ciphertext)]]
+    [[t->input = reader_of((struct pn_bytes){ciphertext.ptr, ciphertext.len + 1})]])
 fuzz_finds(tracker_client fuzz_tracker_client peer/tracker_client.c
     [[i < bytes.len]] [[i <= bytes.len]])
 fuzz_finds(trackline fuzz_trackline common/trackline.c

@@ -35,6 +35,7 @@ static void on_line(void *arg, struct pn_bytes line)
 static void hear(struct heard *h, struct pn_bytes in, size_t step)
 {
     memset(h, 0, sizeof *h);
+    tail_add(&h->tail, (struct pn_bytes){NULL, 0}); /* a read of nothing */
     while (in.len > 0) {
         size_t len = in.len < step ? in.len : step;
         struct pn_bytes piece = fuzz_exact(in.ptr, len);

@@ -16,6 +16,7 @@ static void one_file(struct pn_bytes in)
         const char *value = settings_value(&s, SETTINGS[i].name);
         assert(value == NULL || strlen(value) < in.len);
         assert(value == NULL || strchr(value, '\n') == NULL);
+        assert((value == NULL) == (settings_line(&s, SETTINGS[i].name) == 0));
         settings_variable(SETTINGS[i].name, variable);
         assert(strncmp(variable, "PREON_", 6) == 0 && strchr(variable, '-') == NULL);
     }

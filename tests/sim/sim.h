@@ -10,7 +10,8 @@
  *     sim_master.c   carries out what a master's core wants
  *     sim_worker.c   carries out what a worker's core wants; how it lies and fails
  *     scenario.c     which world a seed makes
- *     invariants.c   what must hold after every step
+ *     invariants.c   what must hold of all that leaves a master; …_state.c: between its steps;
+ *                    …_end.c: in the end
  *
  * Time: the cores' milliseconds from microseconds here, so that bytes keep their order on a link.
  */
@@ -327,7 +328,7 @@ void sim_watch_durable(struct sim *s, struct sim_master *m, size_t first); /* ne
 void sim_watch_step(struct sim *s, struct sim_master *m);
 void sim_watch_run(struct sim *s, struct sim_node *n, uint32_t job, uint64_t slice);
 void sim_watch_worker(struct sim *s, const struct sim_node *n);
-void sim_watch_started(struct sim *s, struct sim_master *m);
+void sim_watch_replay(struct sim *s, const struct sim_master *m); /* its ledger is its memory */
 void sim_watch_late(struct sim *s); /* the run takes too long: says what waits */
 void sim_watch_end(struct sim *s);
 void sim_watch_cleared(struct sim *s); /* some time after the end */

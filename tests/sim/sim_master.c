@@ -36,7 +36,7 @@ void sim_master_up(struct sim *s, struct sim_master *m)
     m->timer.job = m->job;
     struct master_event ev = {.kind = MASTER_START};
     sim_master_step(s, m, &ev);
-    sim_watch_started(s, m);
+    sim_watch_replay(s, m);
 }
 
 void sim_master_down(struct sim *s, struct sim_master *m)

@@ -1,0 +1,44 @@
+/*
+ * watch -- what the invariants remember of a master, over all its lives.
+ */
+#ifndef PREON_TESTS_SIM_WATCH_H
+#define PREON_TESTS_SIM_WATCH_H
+
+#include "tests/sim/sim.h"
+
+enum { ASKED_MAX = 4096, ACTIONS_MAX = 10000 };
+
+struct issued {
+    uint64_t slice;
+    uint64_t attempt;
+    uint32_t node;
+};
+
+struct asked {
+    uint32_t link;
+    uint32_t request;
+    uint64_t slice;
+    uint64_t attempt;
+};
+
+struct sim_watch {
+    struct issued *issued; /* every ASSIGN, over all lives of the master */
+    size_t issued_count, issued_cap;
+    struct asked asked[ASKED_MAX]; /* VOTE requests, the latest ones */
+    size_t asked_count;
+    struct record_final *told; /* by slice; attempt and basis 0: not told final yet */
+    bool *is_told;
+    uint64_t runs; /* by workers */
+};
+
+#define REQUIRE(fact, ...)                                                                         \
+    do {                                                                                           \
+        if (!(fact)) {                                                                             \
+            sim_fail(s, __VA_ARGS__);                                                              \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+#define LLU(x) ((unsigned long long)(x))
+
+#endif

@@ -67,6 +67,7 @@ void master_end(struct master *m, enum job_state state, const char *reason)
     }
     m->ending = state;
     m->ending_seq = master_step_seq(m);
+#ifndef PREON_DEFECT_END_UNTOLD
     for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
         if (state == JOB_STOPPED) {
             master_recall(m, w);
@@ -74,6 +75,7 @@ void master_end(struct master *m, enum job_state state, const char *reason)
             master_tell_ended(m, w);
         }
     }
+#endif
 }
 
 void master_check_end(struct master *m)

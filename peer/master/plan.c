@@ -132,6 +132,9 @@ bool plan_suits(const struct open_slice *s, const struct plan_worker *w)
         const struct ballot *b = &s->tally.ballots[i];
         bool same = b->worker == w->index;
         bool neighbour = b->prefix != 0 && b->prefix == w->prefix;
+#ifdef PREON_DEFECT_NETWORK_TWICE
+        neighbour = false;
+#endif
         if (s->bytes_wanted ? same && b->copy != COPY_LOST : same || neighbour) {
 #ifdef PREON_DEFECT_IDENTITY_TWICE
             continue;
@@ -302,7 +305,13 @@ struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice
                            uint64_t now_ms)
 {
     struct open_slice *s = plan_open(p, slice);
-    return s == NULL ? NULL : begin(p, s, w, attempt, now_ms);
+    struct attempt *a = s == NULL ? NULL : begin(p, s, w, attempt, now_ms);
+#ifdef PREON_DEFECT_LEASE_NOT_REARMED
+    if (a != NULL) {
+        heap_remove(&p->leases, &a->lease);
+    }
+#endif
+    return a;
 }
 
 void plan_alive(struct plan *p, struct attempt *a, uint64_t now_ms, uint64_t remaining_ms)

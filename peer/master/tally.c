@@ -92,9 +92,11 @@ static uint8_t group_size(const struct tally *t, const struct ballot *with)
     for (uint8_t i = 0; i < t->count; i++) {
         const struct ballot *b = &t->ballots[i];
         bool counts = ballots_agree(b, with);
+#ifndef PREON_DEFECT_NETWORK_TWICE
         for (uint8_t j = 0; counts && b->prefix != 0 && j < i; j++) {
             counts = !(ballots_agree(&t->ballots[j], with) && t->ballots[j].prefix == b->prefix);
         }
+#endif
         size = (uint8_t)(size + counts);
     }
     return size;

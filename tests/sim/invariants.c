@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "peer/master/master_internal.h"
 #include "tests/sim/watch.h"
 
 bool sim_watch_new(struct sim_master *m)
@@ -81,6 +82,7 @@ static void check_assign(struct sim *s, struct sim_master *m, uint32_t link, con
     REQUIRE(status == PN_OK && a.slice < m->config.slice_count && a.lease_s > 0,
             "master %u: an ASSIGN that does not parse", m->job);
     REQUIRE(run_equal(&a.run, &m->config.run), "master %u assigns for another run", m->job);
+    REQUIRE(!m->ending, "master %u gives out slice %llu after its end", m->job, LLU(a.slice));
     REQUIRE(!m->watch->is_told[a.slice], "master %u gives out slice %llu, which is final", m->job,
             LLU(a.slice));
     struct sim_watch *w = m->watch;
@@ -199,12 +201,40 @@ static void check_final(struct sim *s, const struct sim_master *m, const struct 
 static void check_lie(struct sim *s, const struct sim_master *m, const struct record_lie *l)
 {
     const struct sim_node *n = node_of_peer(s, &l->worker);
-    REQUIRE(n != NULL && n->role == SIM_LIAR, "master %u convicts an honest worker", m->job);
+    REQUIRE(n != NULL && sim_villain_lies(n->role), "master %u convicts an honest worker", m->job);
+}
+
+static bool tells_ended(const struct sim_master *m, uint32_t link)
+{
+    for (size_t i = 0; i < m->actions.count; i++) {
+        const struct master_action *x = &m->actions.list[i];
+        if (x->kind == MASTER_DO_SEND && x->link == link &&
+            master_action_frame(&m->actions, x).ptr[4] == FRAME_ENDED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* However it ends, and before that is durable: whoever is connected hears of it in that step. */
+static void check_ending(struct sim *s, struct sim_master *m)
+{
+    if (m->ending || m->core->ending == 0) {
+        return;
+    }
+    m->ending = true;
+    for (const struct worker_entry *w = m->core->roster.first; w != NULL; w = w->next) {
+        REQUIRE(w->link == 0 || w->liar || tells_ended(m, w->link),
+                "master %u ends and does not tell it on link %u", m->job, w->link);
+    }
 }
 
 void sim_watch_actions(struct sim *s, struct sim_master *m)
 {
     const struct master_actions *a = &m->actions;
+    m->watch->records += a->record_count;
+    REQUIRE(m->watch->records < 50 * (uint64_t)m->config.slice_count + 1000,
+            "master %u writes without end: somebody says things again and again", m->job);
     REQUIRE(a->count < ACTIONS_MAX, "master %u: %zu actions in one step", m->job, a->count);
     for (size_t i = 0; i < a->record_count && !s->failed; i++) {
         const struct record *r = &a->records[i];
@@ -225,6 +255,9 @@ void sim_watch_actions(struct sim *s, struct sim_master *m)
                     "master %u tells slice %llu as final before it is durable", m->job,
                     LLU(x->slice));
         }
+    }
+    if (!s->failed && !m->core->broken) {
+        check_ending(s, m);
     }
 }
 
@@ -248,15 +281,18 @@ void sim_watch_durable(struct sim *s, struct sim_master *m, size_t first)
 
 /* --- workers ---------------------------------------------------------------------------------- */
 
-void sim_watch_run(struct sim *s, struct sim_node *n, uint32_t job, uint64_t slice)
+void sim_watch_run(struct sim *s, const struct sim_node *n, const struct sim_place *p)
 {
-    struct sim_master *m = &s->masters[job];
+    struct sim_master *m = &s->masters[p->job];
+    if (!run_equal(&p->run, &m->config.run)) {
+        return; /* of a run that is no more */
+    }
     m->watch->runs++;
     bool given = false;
     for (size_t i = 0; i < m->watch->issued_count && !given; i++) {
-        given = m->watch->issued[i].slice == slice && m->watch->issued[i].node == n->index;
+        given = m->watch->issued[i].slice == p->slice && m->watch->issued[i].node == n->index;
     }
-    REQUIRE(given, "node %u runs slice %llu, which nobody gave it", n->index, LLU(slice));
+    REQUIRE(given, "node %u runs slice %llu, which nobody gave it", n->index, LLU(p->slice));
 }
 
 void sim_watch_worker(struct sim *s, const struct sim_node *n)

@@ -66,9 +66,13 @@ static void check_outcome(struct sim *s, const struct sim_master *m)
     case JOB_FAILED:
         REQUIRE(all && failed, "failed, but no slice did");
         break;
-    case JOB_RUNNING:
     case JOB_CANCELLED:
+        REQUIRE(s->scenario->cancel, "cancelled, and nobody said so");
+        break;
     case JOB_TIMED_OUT:
+        REQUIRE(m->config.timeout_ms > 0, "timed out without a limit of time");
+        break;
+    case JOB_RUNNING:
     case JOB_STOPPED:
         sim_fail(s, "master %u ended in state %d", m->job, (int)m->state);
         break;

@@ -152,6 +152,79 @@ static const struct sim_scenario scenarios[] = {
      .own_slots = -1,
      .role_count = {[SIM_SILENT] = 1, [SIM_SLOW] = 1},
      .faults = SIM_BREAKS},
+    {.name = "cancel",
+     .slices_min = 20,
+     .slices_max = 80,
+     .masters = 1,
+     .workers = 4,
+     .quorum = 2,
+     .own_slots = 1,
+     .big_every = 4,
+     .cancel = true,
+     .faults = SIM_BREAKS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_AIMED_CRASH},
+    {.name = "resume",
+     .slices_min = 20,
+     .slices_max = 60,
+     .masters = 1,
+     .workers = 4,
+     .quorum = 2,
+     .own_slots = 0,
+     .big_every = 4,
+     .cancel = true,
+     .timeout_s = 30,
+     .resume = true,
+     .faults = SIM_BREAKS | SIM_STOPS | SIM_MASTER_CRASHES | SIM_AIMED_CRASH},
+    {.name = "anew",
+     .slices_min = 10,
+     .slices_max = 40,
+     .masters = 1,
+     .workers = 4,
+     .quorum = 2,
+     .own_slots = -1,
+     .big_every = 3,
+     .anew = true,
+     .role_count = {[SIM_REPLAY] = 1, [SIM_SLOW] = 1},
+     .faults = SIM_BREAKS | SIM_WORKER_CRASHES},
+    {.name = "gang",
+     .slices_min = 4,
+     .slices_max = 30,
+     .masters = 1,
+     .workers = 6,
+     .quorum = 2,
+     .own_slots = 0,
+     .big_every = 4,
+     .one_gang = true,
+     .role_count = {[SIM_COLLUDER] = 3},
+     .faults = SIM_BREAKS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_AIMED_CRASH},
+    {.name = "gang-alone", /* the master cannot run slices itself: a quorum settles disputes */
+     .slices_min = 4,
+     .slices_max = 30,
+     .masters = 1,
+     .workers = 6,
+     .quorum = 2,
+     .own_slots = -1,
+     .one_gang = true,
+     .role_count = {[SIM_COLLUDER] = 3},
+     .faults = SIM_BREAKS | SIM_WORKER_CRASHES},
+    {.name = "copied",
+     .slices_min = 4,
+     .slices_max = 30,
+     .masters = 1,
+     .workers = 6,
+     .quorum = 3,
+     .own_slots = 0,
+     .role_count = {[SIM_COLLUDER] = 1, [SIM_COPIER] = 1},
+     .faults = SIM_BREAKS | SIM_MASTER_CRASHES},
+    {.name = "mischief",
+     .slices_min = 10,
+     .slices_max = 40,
+     .masters = 1,
+     .workers = 6,
+     .quorum = 2,
+     .own_slots = 0,
+     .big_every = 4,
+     .role_count = {[SIM_EQUIVOCATOR] = 1, [SIM_FLOODER] = 1, [SIM_ABANDONER] = 1},
+     .faults = SIM_BREAKS | SIM_MASTER_CRASHES | SIM_AIMED_CRASH},
     {.name = "tracker",
      .slices_min = 100,
      .slices_max = 160,
@@ -162,9 +235,19 @@ static const struct sim_scenario scenarios[] = {
      .near = true,
      .long_slices = true,
      .faults = SIM_TRACKER | SIM_NEWCOMERS},
+    {.name = "bound", /* as many networks lie alike as make a quorum: they win, as is promised */
+     .slices_min = 20,
+     .slices_max = 40,
+     .masters = 1,
+     .workers = 5,
+     .quorum = 2,
+     .own_slots = 0,
+     .apart = true,
+     .role_count = {[SIM_COLLUDER] = 2},
+     .faults = SIM_BREAKS},
 };
 
-enum { SCENARIO_COUNT = sizeof scenarios / sizeof scenarios[0] };
+enum { SCENARIO_COUNT = sizeof scenarios / sizeof scenarios[0], APART_COUNT = 1 };
 
 const struct sim_scenario *sim_scenario_at(size_t index)
 {
@@ -173,7 +256,7 @@ const struct sim_scenario *sim_scenario_at(size_t index)
 
 const struct sim_scenario *sim_scenario_of_seed(uint64_t seed)
 {
-    return &scenarios[seed % SCENARIO_COUNT];
+    return &scenarios[seed % (SCENARIO_COUNT - APART_COUNT)]; /* those are the last */
 }
 
 const struct sim_scenario *sim_scenario_named(const char *name)
@@ -212,6 +295,9 @@ static void build_node(struct sim *s, uint32_t index, enum sim_role role)
     }
     if (c->shared_prefix && index == s->master_count + 1) {
         n->prefix = index; /* its neighbour's */
+    }
+    if (c->one_gang && role == SIM_COLLUDER) {
+        n->prefix = s->master_count + 1; /* the first of them has it already */
     }
     n->slice_us = sim_between(&s->random, 5 * SIM_MS, 4 * SIM_S);
     if (c->long_slices) {
@@ -252,6 +338,7 @@ static void build_master(struct sim *s, uint32_t index)
                                   .answer_every = c->answer_every};
     bool watched = sim_watch_new(m);
     assert(watched);
+    sim_orders_plan(s, m);
 }
 
 void sim_scenario_build(struct sim *s)

@@ -144,11 +144,12 @@ static bool of_the_past(const struct sim *s, const struct sim_event *e)
     case SIM_JUDGED:
     case SIM_SYNCED:
     case SIM_GONE:
-    case SIM_REPLAYED:
+    case SIM_MISCHIEF:
     case SIM_WIRE_CONNECT:
     case SIM_REFRESH:
     case SIM_HIRED_DUE:
     case SIM_OWN_TIE:
+    case SIM_CALLED_OFF:
         return !s->nodes[e->node].up || s->nodes[e->node].epoch != e->epoch;
     case SIM_BYTES:
     case SIM_CLOSED:
@@ -166,6 +167,9 @@ static bool of_the_past(const struct sim *s, const struct sim_event *e)
     case SIM_TRACKER_START:
     case SIM_NEWCOMER:
     case SIM_KNOWN_DUE:
+    case SIM_CANCEL:
+    case SIM_RESUME:
+    case SIM_ANEW:
         return false;
     }
     return false;
@@ -193,7 +197,7 @@ static void happen(struct sim *s, const struct sim_event *e)
     case SIM_VETTED:
     case SIM_FILES:
     case SIM_OWN_TIE:
-    case SIM_REPLAYED:
+    case SIM_MISCHIEF:
         sim_worker_event(s, e);
         break;
     case SIM_FAULT:
@@ -208,6 +212,12 @@ static void happen(struct sim *s, const struct sim_event *e)
         break;
     case SIM_CALM:
         sim_calm(s);
+        break;
+    case SIM_CANCEL:
+    case SIM_RESUME:
+    case SIM_ANEW:
+    case SIM_CALLED_OFF:
+        sim_orders_event(s, e);
         break;
     case SIM_NEWCOMER:
         sim_newcomer(s, &s->nodes[e->node]);

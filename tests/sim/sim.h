@@ -4,11 +4,13 @@
  *
  *     sim.c          the world: its clock, its queue, birth and death of nodes
  *     faults.c       what befalls it
+ *     orders.c       what users do to their runs
  *     sim_net.c      links: bytes through real sessions, late, cut or never
  *     sim_tracker.c  the tracker; sim_client.c: its clients; sim_wire.c: the streams between
  *     sim_disk.c     a master's disk: durable late and in order, or failing
  *     sim_master.c   carries out what a master's core wants
- *     sim_worker.c   carries out what a worker's core wants; how it lies and fails
+ *     sim_worker.c   carries out what a worker's core wants; how it fails
+ *     villain.c      what dishonest workers do
  *     scenario.c     which world a seed makes
  *     invariants.c   what must hold of all that leaves a master; …_state.c: between its steps;
  *                    …_end.c: in the end
@@ -44,11 +46,16 @@ enum {
 
 enum sim_role {
     SIM_HONEST,
-    SIM_SLOW,   /* twenty times slower: over its lease, late with its votes */
-    SIM_LIAR,   /* votes a wrong outcome, signed by itself */
-    SIM_LAZY,   /* often says that it cannot run a slice */
-    SIM_SILENT, /* takes slices and never answers, on a link that stays */
-    SIM_REPLAY, /* honest, and also sends old votes again, of this run and of others */
+    SIM_SLOW,        /* twenty times slower: over its lease, late with its votes */
+    SIM_LIAR,        /* votes a wrong outcome, signed by itself */
+    SIM_LAZY,        /* often says that it cannot run a slice */
+    SIM_SILENT,      /* takes slices and never answers, on a link that stays */
+    SIM_REPLAY,      /* honest, and also sends old votes again, of this run and of others */
+    SIM_COLLUDER,    /* votes the wrong outcome that all its like vote */
+    SIM_EQUIVOCATOR, /* votes twice on one attempt: the truth and a lie, in either order */
+    SIM_COPIER,      /* votes what somebody else has voted, right or wrong */
+    SIM_FLOODER,     /* honest, and says each vote a hundred times more */
+    SIM_ABANDONER,   /* takes slices, goes without a word, and comes back */
     SIM_ROLES,
 };
 
@@ -80,12 +87,18 @@ struct sim_scenario {
     bool search;
     enum stop_mode stop;
     int8_t own_slots;   /* of the master's own worker; -1: there is none */
+    bool one_gang;      /* its colluders all live in one network */
+    bool apart;         /* not among those that seeds take in turn: it is expected to break */
     bool shared_prefix; /* two of the workers live in one network */
     uint32_t fail_every, big_every, answer_every;
     uint32_t faults;
-    bool long_slices; /* and faults rarely */
-    bool near;        /* no link is a slow one */
-    bool may_give_up; /* slices may end as given up */
+    bool long_slices;   /* and faults rarely */
+    bool near;          /* no link is a slow one */
+    bool cancel;        /* by the user, some time */
+    uint32_t timeout_s; /* of the job, at most; 0: none */
+    bool resume;        /* whenever it was called off */
+    bool anew;          /* once it is lost with its ledger, and started as another run */
+    bool may_give_up;   /* slices may end as given up */
 };
 
 const struct sim_scenario *sim_scenario_named(const char *name); /* NULL: none */
@@ -113,7 +126,7 @@ enum sim_event_kind {
     SIM_FAULT,        /* the next one */
     SIM_START,        /* node comes up */
     SIM_GONE,         /* node that was leaving is gone */
-    SIM_REPLAYED,     /* node sends something old */
+    SIM_MISCHIEF,     /* node, a villain, does what it does */
     SIM_CALM,         /* no more faults */
     SIM_WIRE_CONNECT, /* node, serial: its client's dial */
     SIM_WIRE_BYTES,   /* link: the wire's number; end: arrive */
@@ -121,10 +134,14 @@ enum sim_event_kind {
     SIM_CLIENT_TIMER,
     SIM_TRACKER_TIMER,
     SIM_TRACKER_START,
-    SIM_REFRESH,   /* node tells its tracker what has changed */
-    SIM_NEWCOMER,  /* node comes up, and should be hired */
-    SIM_HIRED_DUE, /* node, serial: now at the latest */
-    SIM_KNOWN_DUE, /* every node is at home at the tracker again */
+    SIM_REFRESH,    /* node tells its tracker what has changed */
+    SIM_NEWCOMER,   /* node comes up, and should be hired */
+    SIM_HIRED_DUE,  /* node, serial: now at the latest */
+    SIM_CANCEL,     /* job: its user says so */
+    SIM_RESUME,     /* job */
+    SIM_ANEW,       /* job */
+    SIM_CALLED_OFF, /* node, place, serial: by now it must be gone */
+    SIM_KNOWN_DUE,  /* every node is at home at the tracker again */
 };
 
 struct sim_event {
@@ -171,6 +188,7 @@ struct sim_place {
     bool killed;
     uint32_t serial;
     uint32_t job;
+    struct run run;
     uint64_t slice;
     uint64_t attempt;
 };
@@ -225,7 +243,10 @@ struct sim_master {
     struct sim_disk disk;
     struct sim_output *files; /* pulled and durable */
     size_t file_count, file_cap;
-    bool ended; /* durably */
+    bool ended;  /* durably, and for good */
+    bool ending; /* its present core has decided to end */
+    bool cancelled;
+    uint64_t up_us;
     enum job_state state;
     bool broken;
     struct sim_watch *watch;
@@ -240,6 +261,7 @@ struct sim {
     uint64_t trace_hash;
     uint64_t now_us;
     uint64_t events;
+    uint32_t said;    /* requests of villains */
     uint64_t calm_us; /* faults stop then */
     bool calm;
     uint64_t deadline_us;
@@ -290,6 +312,12 @@ void sim_fault(struct sim *s); /* something happens, and the next is planned */
 void sim_calm(struct sim *s);  /* faults stop: what is down comes up */
 void sim_restart_later(struct sim *s, const struct sim_node *n, uint64_t most_us);
 
+/* orders.c */
+void sim_orders_plan(struct sim *s, struct sim_master *m);
+bool sim_orders_ended(struct sim *s, struct sim_master *m, enum job_state state);
+void sim_orders_event(struct sim *s, const struct sim_event *e);
+void sim_watch_called_off(struct sim *s, const struct sim_node *n, const struct frame *f);
+
 /* sim_net.c */
 void sim_dial(struct sim *s, struct sim_node *n, uint32_t job);
 void sim_net_event(struct sim *s, const struct sim_event *e);
@@ -313,7 +341,15 @@ void sim_worker_up(struct sim *s, struct sim_node *n);
 void sim_worker_down(struct sim *s, struct sim_node *n);
 void sim_worker_step(struct sim *s, struct sim_node *n, struct worker_event *ev);
 void sim_worker_event(struct sim *s, const struct sim_event *e);
+void sim_result_of(const struct truth *t, uint64_t slice_us, struct worker_result *r);
 enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const struct frame *f);
+
+/* villain.c */
+void sim_villain_up(struct sim *s, const struct sim_node *n);
+uint64_t sim_villain_lie(struct sim *s, const struct sim_node *n, const struct sim_place *p);
+bool sim_villain_lies(enum sim_role role);
+void sim_villain_sent(struct sim *s, struct sim_node *n, uint32_t link, struct pn_bytes frame);
+void sim_villain_event(struct sim *s, struct sim_node *n);
 
 /* scenario.c: makes the nodes of a seed. */
 void sim_scenario_build(struct sim *s);
@@ -326,7 +362,7 @@ void sim_watch_vote(struct sim *s, struct sim_master *m, const struct sim_link *
 void sim_watch_actions(struct sim *s, struct sim_master *m); /* before they are carried out */
 void sim_watch_durable(struct sim *s, struct sim_master *m, size_t first); /* new batches */
 void sim_watch_step(struct sim *s, struct sim_master *m);
-void sim_watch_run(struct sim *s, struct sim_node *n, uint32_t job, uint64_t slice);
+void sim_watch_run(struct sim *s, const struct sim_node *n, const struct sim_place *p);
 void sim_watch_worker(struct sim *s, const struct sim_node *n);
 void sim_watch_replay(struct sim *s, const struct sim_master *m); /* its ledger is its memory */
 void sim_watch_late(struct sim *s); /* the run takes too long: says what waits */

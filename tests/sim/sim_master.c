@@ -32,6 +32,8 @@ void sim_master_up(struct sim *s, struct sim_master *m)
     enum pn_status status = sim_disk_load(&m->disk, false, on_record, m->core);
     assert(status == PN_OK);
     m->broken = false;
+    m->up_us = s->now_us;
+    m->ending = false;
     m->timer.kind = SIM_MASTER_TIMER;
     m->timer.job = m->job;
     struct master_event ev = {.kind = MASTER_START};
@@ -190,7 +192,7 @@ static void carry_out(struct sim *s, struct sim_master *m, const struct master_a
             (void)sim_after_on(s, sim_between(&s->faults, 1, 5 * SIM_S), SIM_GONE, n);
             break;
         }
-        m->ended = true;
+        m->ended = !sim_orders_ended(s, m, x->state);
         m->state = x->state;
         break;
     case MASTER_TELL_BROKEN:

@@ -33,9 +33,7 @@ void sim_worker_up(struct sim *s, struct sim_node *n)
     if (own) {
         (void)sim_after_on(s, sim_between(&s->random, SIM_MS, SIM_S), SIM_OWN_TIE, n);
     }
-    if (n->role == SIM_REPLAY) {
-        (void)sim_after_on(s, SIM_S, SIM_REPLAYED, n);
-    }
+    sim_villain_up(s, n);
 }
 
 void sim_worker_down(struct sim *s, struct sim_node *n)
@@ -75,11 +73,12 @@ static void run(struct sim *s, struct sim_node *n, const struct worker_action *x
     *p = (struct sim_place){.busy = true,
                             .serial = p->serial + 1,
                             .job = job,
+                            .run = x->run,
                             .slice = x->slice,
                             .attempt = x->attempt};
     sim_trace(s, "node %u runs job %u slice %llu attempt %llx", n->index, job,
               (unsigned long long)x->slice, (unsigned long long)x->attempt);
-    sim_watch_run(s, n, job, x->slice);
+    sim_watch_run(s, n, p);
     if (n->role == SIM_SILENT) {
         return;
     }
@@ -100,7 +99,7 @@ static void keep_output(struct sim_node *n, const struct sim_place *p, uint64_t 
     }
 }
 
-static void result_of(const struct truth *t, uint64_t slice_us, struct worker_result *r)
+void sim_result_of(const struct truth *t, uint64_t slice_us, struct worker_result *r)
 {
     *r = (struct worker_result){.class = t->class,
                                 .code = t->code,
@@ -123,9 +122,11 @@ static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
     struct worker_event ev = {.kind = WORKER_RAN, .place = e->place};
     struct worker_result result;
     struct truth t;
-    uint64_t lie = n->role == SIM_LIAR ? n->lie : 0;
-    truth_of(&s->masters[p->job].truth, p->slice, lie, &t);
-    result_of(&t, n->slice_us, &result);
+    uint64_t lie = sim_villain_lie(s, n, p);
+    struct truth_job what = s->masters[p->job].truth;
+    what.run = p->run;
+    truth_of(&what, p->slice, lie, &t);
+    sim_result_of(&t, n->slice_us, &result);
     if (p->killed || (n->role == SIM_LAZY && sim_chance(&s->random, 70))) {
         ev.status = PN_E_SYSTEM;
         ev.reason = WORK_CANNOT_RUN;
@@ -155,89 +156,10 @@ static void kill_place(struct sim *s, struct sim_node *n, uint32_t place)
         return;
     }
     p->killed = true;
-    struct sim_event *e = sim_after_on(s, 20 * SIM_MS, SIM_RAN, n);
+    struct sim_event *e =
+        sim_after_on(s, sim_between(&s->random, SIM_MS, 100 * SIM_MS), SIM_RAN, n);
     e->place = place;
     e->serial = p->serial;
-}
-
-/* --- votes of old ----------------------------------------------------------------------------- */
-
-static void remember_vote(struct sim *s, struct sim_node *n, struct pn_bytes frame)
-{
-    if (s->scenario->role_count[SIM_REPLAY] == 0 || frame.ptr[4] != FRAME_VOTE) {
-        return;
-    }
-    struct sim_old_vote *old =
-        &n->old[n->old_count < 8 ? n->old_count++ : random_below(&s->random, 8)];
-    free(old->frame);
-    old->frame = malloc(frame.len);
-    assert(old->frame != NULL);
-    memcpy(old->frame, frame.ptr, frame.len);
-    old->len = frame.len;
-}
-
-/* A vote of its own making on a slice it runs, as another run or attempt would have it. */
-static void forge(struct sim *s, struct sim_node *n, const struct sim_link *l, bool old_run)
-{
-    const struct sim_place *p = &n->places[0];
-    if (!p->busy || p->job != l->job) {
-        return;
-    }
-    struct truth_job job = s->masters[p->job].truth;
-    uint64_t attempt = p->attempt;
-    if (old_run) {
-        job.run.b[0] ^= 1;
-    } else {
-        attempt ^= 1 + random_below(&s->random, 0xffff);
-    }
-    struct truth t;
-    truth_of(&job, p->slice, 0, &t);
-    struct worker_result r;
-    result_of(&t, n->slice_us, &r);
-    struct work_vote v = {.what = {job.job, job.run, p->slice, attempt, 0},
-                          .class = r.class,
-                          .code = r.code,
-                          .outputs_hash = r.outputs_hash,
-                          .output_count = r.output_count,
-                          .has_bytes = r.has_bytes,
-                          .bytes = r.bytes};
-    v.outputs[0] = r.outputs[0];
-    const struct vote_claim claim = {job.job, job.run, p->slice, attempt, r.outputs_hash};
-    truth_sign(&n->key, &claim, &v.signature);
-    struct buffer frame;
-    buffer_init(&frame, FRAME_HEADER_BYTES + FRAME_BODY_MAX);
-    enum pn_status status = work_write_vote(0x70000001, &v, &frame);
-    assert(status == PN_OK);
-    sim_trace(s, "node %u forges a vote of another %s", n->index, old_run ? "run" : "attempt");
-    sim_send(s, l->id, 0, buffer_bytes(&frame));
-    buffer_fini(&frame);
-}
-
-static void replay(struct sim *s, struct sim_node *n)
-{
-    (void)sim_after_on(s, sim_between(&s->random, SIM_S / 5, 4 * SIM_S), SIM_REPLAYED, n);
-    struct sim_link *l = NULL;
-    for (size_t i = 0; i < s->link_count; i++) {
-        const struct sim_end *e = &s->links[i]->end[0];
-        if (e->node == n->index && e->session != NULL && e->told) {
-            l = s->links[i];
-        }
-    }
-    if (l == NULL) {
-        return;
-    }
-    uint64_t how = random_below(&s->random, 4);
-    const struct sim_node *of = how == 0 ? n : &s->nodes[random_below(&s->random, s->node_count)];
-    if (how >= 2) {
-        forge(s, n, l, how == 2);
-    } else if (of->old_count > 0) {
-        const struct sim_old_vote *old = &of->old[random_below(&s->random, of->old_count)];
-        sim_trace(s, "node %u sends an old vote of node %u", n->index, of->index);
-        /* Under a number of its own, as numbers are what the watch tells answers apart by. */
-        struct writer w = writer_of(old->frame + FRAME_HEADER_BYTES - 4, 4);
-        writer_u32(&w, 0x60000000 + (uint32_t)(s->events & 0xffffff));
-        sim_send(s, l->id, 0, (struct pn_bytes){old->frame, old->len});
-    }
 }
 
 /* --- what the core wants ---------------------------------------------------------------------- */
@@ -257,7 +179,7 @@ static void carry_out(struct sim *s, struct sim_node *n, const struct worker_act
     switch (x->kind) {
     case WORKER_DO_SEND: {
         struct pn_bytes frame = worker_action_frame(&n->actions, x);
-        remember_vote(s, n, frame);
+        sim_villain_sent(s, n, x->link, frame);
         sim_send(s, x->link, 0, frame);
         break;
     }
@@ -288,6 +210,7 @@ static void carry_out(struct sim *s, struct sim_node *n, const struct worker_act
         break; /* nobody offers anything here */
     case WORKER_TELL_LEFT:
         sim_trace(s, "node %u leaves job %u: %s", n->index, job_index(s, &x->job), x->reason);
+        sim_close(s, x->link, 0, "the work is done");
         break;
     }
 }
@@ -319,6 +242,7 @@ void sim_worker_step(struct sim *s, struct sim_node *n, struct worker_event *ev)
 enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const struct frame *f)
 {
     struct worker_event ev = {.kind = WORKER_FRAME, .link = l->id, .frame = f};
+    sim_watch_called_off(s, &s->nodes[l->end[0].node], f);
     sim_worker_step(s, &s->nodes[l->end[0].node], &ev);
     return ev.status;
 }
@@ -366,8 +290,8 @@ void sim_worker_event(struct sim *s, const struct sim_event *e)
     case SIM_OWN_TIE:
         own_tie(s, n);
         break;
-    case SIM_REPLAYED:
-        replay(s, n);
+    case SIM_MISCHIEF:
+        sim_villain_event(s, n);
         break;
     default:
         assert(!"not a worker's event");

@@ -28,7 +28,9 @@ struct sim_watch {
     size_t asked_count;
     struct record_final *told; /* by slice; attempt and basis 0: not told final yet */
     bool *is_told;
-    uint64_t runs; /* by workers */
+    bool ending;      /* of its present life: decided */
+    uint64_t records; /* written, over all lives */
+    uint64_t runs;    /* by workers */
 };
 
 #define REQUIRE(fact, ...)                                                                         \

@@ -16,8 +16,9 @@ bool sim_watch_new(struct sim_master *m)
     }
     w->told = calloc(m->config.slice_count, sizeof *w->told);
     w->is_told = calloc(m->config.slice_count, sizeof *w->is_told);
+    w->seen_on_disk = calloc(m->config.slice_count, sizeof *w->seen_on_disk);
     m->watch = w;
-    return w->told != NULL && w->is_told != NULL;
+    return w->told != NULL && w->is_told != NULL && w->seen_on_disk != NULL;
 }
 
 void sim_watch_free(struct sim_master *m)
@@ -26,6 +27,7 @@ void sim_watch_free(struct sim_master *m)
         free(m->watch->issued);
         free(m->watch->told);
         free(m->watch->is_told);
+        free(m->watch->seen_on_disk);
         free(m->watch);
         m->watch = NULL;
     }
@@ -39,6 +41,13 @@ static const struct sim_node *node_of_peer(const struct sim *s, const struct dig
         }
     }
     return NULL;
+}
+
+void sim_watch_up(const struct sim_master *m)
+{
+    struct sim_watch *w = m->watch;
+    memset(w->seen_on_disk, 0, m->config.slice_count * sizeof *w->seen_on_disk);
+    w->finals_seen = 0;
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */

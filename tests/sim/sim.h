@@ -357,6 +357,7 @@ void sim_scenario_build(struct sim *s);
 /* invariants.c */
 bool sim_watch_new(struct sim_master *m);
 void sim_watch_free(struct sim_master *m);
+void sim_watch_up(const struct sim_master *m); /* a new life: its memory is its disk */
 void sim_watch_vote(struct sim *s, struct sim_master *m, const struct sim_link *l,
                     const struct frame *f);
 void sim_watch_actions(struct sim *s, struct sim_master *m); /* before they are carried out */

@@ -34,6 +34,7 @@ void sim_master_up(struct sim *s, struct sim_master *m)
     m->broken = false;
     m->up_us = s->now_us;
     m->ending = false;
+    sim_watch_up(m);
     m->timer.kind = SIM_MASTER_TIMER;
     m->timer.job = m->job;
     struct master_event ev = {.kind = MASTER_START};

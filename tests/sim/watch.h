@@ -28,9 +28,11 @@ struct sim_watch {
     size_t asked_count;
     struct record_final *told; /* by slice; attempt and basis 0: not told final yet */
     bool *is_told;
-    bool ending;      /* of its present life: decided */
-    uint64_t records; /* written, over all lives */
-    uint64_t runs;    /* by workers */
+    uint64_t *seen_on_disk; /* by slice: the sum of the attempts that were there */
+    uint64_t finals_seen;   /* of its present life */
+    bool ending;            /* of its present life: decided */
+    uint64_t records;       /* written, over all lives */
+    uint64_t runs;          /* by workers */
 };
 
 #define REQUIRE(fact, ...)                                                                         \

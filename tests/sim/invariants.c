@@ -213,19 +213,21 @@ static void check_lie(struct sim *s, const struct sim_master *m, const struct re
     REQUIRE(n != NULL && sim_villain_lies(n->role), "master %u convicts an honest worker", m->job);
 }
 
-static bool tells_ended(const struct sim_master *m, uint32_t link)
+static uint32_t frames_to(const struct sim_master *m, uint32_t link, uint8_t type)
 {
+    uint32_t count = 0;
     for (size_t i = 0; i < m->actions.count; i++) {
         const struct master_action *x = &m->actions.list[i];
-        if (x->kind == MASTER_DO_SEND && x->link == link &&
-            master_action_frame(&m->actions, x).ptr[4] == FRAME_ENDED) {
-            return true;
-        }
+        count += x->kind == MASTER_DO_SEND && x->link == link &&
+                 master_action_frame(&m->actions, x).ptr[4] == type;
     }
-    return false;
+    return count;
 }
 
-/* However it ends, and before that is durable: whoever is connected hears of it in that step. */
+/*
+ * However it ends, and before that is durable: whoever is connected hears of it in that step. A
+ * stop is no end, but what was given out is called off.
+ */
 static void check_ending(struct sim *s, struct sim_master *m)
 {
     if (m->ending || m->core->ending == 0) {
@@ -233,7 +235,14 @@ static void check_ending(struct sim *s, struct sim_master *m)
     }
     m->ending = true;
     for (const struct worker_entry *w = m->core->roster.first; w != NULL; w = w->next) {
-        REQUIRE(w->link == 0 || w->liar || tells_ended(m, w->link),
+        uint32_t given = 0;
+        for (const struct attempt *a = w->plan.attempts; a != NULL; a = a->next_of_worker) {
+            given++;
+        }
+        bool stops = m->core->ending == JOB_STOPPED;
+        REQUIRE(w->link == 0 || w->liar ||
+                    (stops ? frames_to(m, w->link, FRAME_CANCEL) >= given
+                           : frames_to(m, w->link, FRAME_ENDED) > 0),
                 "master %u ends and does not tell it on link %u", m->job, w->link);
     }
 }

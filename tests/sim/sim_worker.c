@@ -210,7 +210,6 @@ static void carry_out(struct sim *s, struct sim_node *n, const struct worker_act
         break; /* nobody offers anything here */
     case WORKER_TELL_LEFT:
         sim_trace(s, "node %u leaves job %u: %s", n->index, job_index(s, &x->job), x->reason);
-        sim_close(s, x->link, 0, "the work is done");
         break;
     }
 }

@@ -1,5 +1,6 @@
 """Who is given out as dialable: real hosts, one behind a router, liars, and ports that hang."""
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -88,8 +89,11 @@ class DialBack(unittest.TestCase):
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
             f.write("sleep 1\necho $PREON_SLICE > out.txt\n")
+        data = self.net.path("data.bin")
+        with open(data, "wb") as f:
+            f.write(os.urandom(4 << 20))  # worth sharing among workers
         job = self.net.create("exec", "--slices", "24", "--quorum", "1", "--file", script,
-                              "--output", "out.txt", "--", "sh", "crunch.sh")
+                              "--file", data, "--output", "out.txt", "--", "sh", "crunch.sh")
         wanted = ["192.0.3.20", "198.51.100.30"]
         wait_for(lambda: self.listed(asker, job) == wanted, 10, "the reachable ones are listed")
         wait_for(lambda: all(self.net.runs(name) for name in ("open", "hidden")), 10, "both work")

@@ -231,7 +231,12 @@ void dialling_end(struct dialling *d, const struct addr *to, enum dialling_for w
         p->failures = 0;
         return;
     }
-    p->proven_port = p->proven_port == to->port ? 0 : p->proven_port;
+    if (is_proven(p, to)) {
+        if (why == DIALLING_SEARCH) {
+            return; /* a peer still, but not the one */
+        }
+        p->proven_port = 0;
+    }
     if (!p->begun) {
         return;
     }

@@ -43,6 +43,7 @@ enum {
 
 enum dialling_for {
     DIALLING_WORK,   /* a master that hires us */
+    DIALLING_SEARCH, /* a place where a lost master may be: whoever else is there fails its key */
     DIALLING_BLOCKS, /* somebody who may have files of a job */
     DIALLING_AGAIN,  /* a master that we work for and have lost */
 };

@@ -134,17 +134,15 @@ static bool known(const struct mates *m, const struct digest *job, const struct 
     return found;
 }
 
-void mates_found(struct mates *m, const struct digest *job, const struct addr *peers, size_t count,
-                 bool lan)
+void mates_found(struct mates *m, const struct digest *job, const struct addr *peers, size_t count)
 {
     if (*find_wanted(m, job) == NULL) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
         uint32_t of_job = 0;
-        if (!addr_may_dial(&peers[i], lan) || known(m, job, &peers[i], &of_job) ||
-            ports_dialled(m->config.ports, &peers[i], MATES_TAG_BIT) != NULL) {
-            continue; /* a master that we work for is a source already */
+        if (known(m, job, &peers[i], &of_job)) {
+            continue;
         }
         struct mate *mate = of_job < MATES_PER_JOB_MAX && m->count < MATES_DIALS_MAX
                                 ? calloc(1, sizeof *mate)
@@ -155,14 +153,31 @@ void mates_found(struct mates *m, const struct digest *job, const struct addr *p
         mate->tag = MATES_TAG_BIT | ++m->last_tag;
         mate->job = *job;
         mate->addr = peers[i];
-        if (ports_dial(m->config.ports, &peers[i], NULL, 0, mate->tag, NULL) != PN_OK) {
-            free(mate);
-            return;
+        if (ports_dial(m->config.ports, &peers[i], NULL, DIALLING_BLOCKS, mate->tag, NULL) !=
+            PN_OK) {
+            free(mate); /* not now, or never; others may do */
+            continue;
         }
         mate->next = m->first;
         m->first = mate;
         m->count++;
     }
+}
+
+uint32_t mates_others(const struct mates *m, const struct digest *job, const struct port *asker,
+                      struct addr *out, uint32_t max)
+{
+    uint32_t count = 0;
+    const enum addr_class from = addr_class(&asker->remote);
+    bool lan = addr_is_lan(&asker->remote);
+    for (const struct mate *mate = m->first; mate != NULL && count < max; mate = mate->next) {
+        if (mate->port != 0 && mate->port != asker->id && digest_equal(&mate->job, job) &&
+            addr_may_dial(&mate->addr, lan) &&
+            (from == ADDR_LOOPBACK || addr_class(&mate->addr) != ADDR_LOOPBACK)) {
+            out[count++] = mate->addr;
+        }
+    }
+    return count;
 }
 
 void mates_up(struct mates *m, struct port *p, uint64_t tag)

@@ -42,9 +42,16 @@ void mates_set_trackers(struct mates *m, struct trackers *trackers, uint16_t por
 /* The job's files are wanted from now on, or no more. */
 void mates_want(struct mates *m, const struct digest *job, bool wanted);
 
-/* The trackers' answer. lan: private addresses may be dialled. */
-void mates_found(struct mates *m, const struct digest *job, const struct addr *peers, size_t count,
-                 bool lan);
+/* Somebody names peers of a job: a tracker, or a source that is busy. */
+void mates_found(struct mates *m, const struct digest *job, const struct addr *peers, size_t count);
+
+/*
+ * Peers of the job that may be named to the one at the other end of `asker`: they listen where we
+ * have dialled them, and may be dialled from there (a lan is nobody's business elsewhere). Returns
+ * how many, at most max.
+ */
+uint32_t mates_others(const struct mates *m, const struct digest *job, const struct port *asker,
+                      struct addr *out, uint32_t max);
 
 /* Ports with our tag. */
 void mates_up(struct mates *m, struct port *p, uint64_t tag);

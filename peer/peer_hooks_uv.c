@@ -81,6 +81,13 @@ void peer_on_down(void *arg, struct port *port, bool was_up, uint64_t tag, const
     leads_port_down(p->leads, port);
 }
 
+/* `--lan`, implied by a tracker on such an address. */
+bool peer_on_lan(void *arg)
+{
+    const struct peer *p = arg;
+    return p->config->lan || (p->trackers != NULL && trackers_on_lan(p->trackers));
+}
+
 void peer_on_drain(void *arg, struct port *port)
 {
     const struct peer *p = arg;
@@ -132,7 +139,7 @@ bool peer_on_hire(void *arg, const struct addr *master, const struct digest *job
     if (p->leaving || leads_knows_job(p->leads, job)) {
         return false;
     }
-    if (!addr_may_dial(master, p->config->lan || trackers_on_lan(p->trackers))) {
+    if (ports_may_dial(p->ports, master, DIALLING_WORK) == DIALLING_NEVER) {
         log_write(LOG_WARN, "peer", "hired to %s: not an address to dial", addr_text(master, text));
         return false;
     }
@@ -148,13 +155,29 @@ bool peer_on_hire(void *arg, const struct addr *master, const struct digest *job
 void peer_on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count)
 {
     const struct peer *p = arg;
-    bool lan = p->config->lan || trackers_on_lan(p->trackers);
-    mates_found(p->mates, job, peers, count, lan);
+    mates_found(p->mates, job, peers, count);
     for (size_t i = 0; i < count && !p->leaving; i++) {
-        if (addr_may_dial(&peers[i], lan)) {
-            labour_found(p->labour, job, &peers[i]);
-        }
+        labour_found(p->labour, job, &peers[i]);
     }
+}
+
+/* A busy source names others. */
+void peer_on_named(void *arg, const struct file_set *set, const struct addr *addrs, uint32_t count)
+{
+    const struct peer *p = arg;
+    if (set->kind == SET_OF_JOB) {
+        mates_found(p->mates, &set->job, addrs, count);
+    }
+}
+
+/* Whom we name when we are busy: those whose links for this job we have proven. */
+uint32_t peer_others(void *arg, const struct port *port, const struct file_set *set,
+                     struct addr addrs[DATA_ERROR_ADDRS_MAX])
+{
+    const struct peer *p = arg;
+    return set->kind == SET_OF_JOB
+               ? mates_others(p->mates, &set->job, port, addrs, DATA_ERROR_ADDRS_MAX)
+               : 0;
 }
 
 void peer_on_lost(void *arg, const struct digest *job)

@@ -67,10 +67,14 @@ bool peer_leads_job(void *arg, const struct digest *job);
 void peer_on_up(void *arg, struct port *port, const struct hello *hello, uint64_t tag);
 void peer_on_down(void *arg, struct port *port, bool was_up, uint64_t tag, const char *reason);
 void peer_on_drain(void *arg, struct port *port);
+bool peer_on_lan(void *arg);
 enum pn_status peer_on_frame(void *arg, struct port *port, const struct frame *f,
                              struct pn_err *err);
 bool peer_on_hire(void *arg, const struct addr *master, const struct digest *job);
 void peer_on_peers(void *arg, const struct digest *job, const struct addr *peers, size_t count);
+void peer_on_named(void *arg, const struct file_set *set, const struct addr *addrs, uint32_t count);
+uint32_t peer_others(void *arg, const struct port *port, const struct file_set *set,
+                     struct addr addrs[DATA_ERROR_ADDRS_MAX]);
 void peer_on_lost(void *arg, const struct digest *job);
 void peer_on_files(void *arg, const struct digest *job, bool wanted);
 

@@ -251,7 +251,12 @@ static uint64_t listener_token(const struct key_pair *key)
 
 static enum pn_status open_ports(struct peer *p)
 {
-    const struct ports_hooks hooks = {peer_on_up, peer_on_frame, peer_on_drain, peer_on_down, p};
+    const struct ports_hooks hooks = {.on_up = peer_on_up,
+                                      .on_frame = peer_on_frame,
+                                      .on_drain = peer_on_drain,
+                                      .on_down = peer_on_down,
+                                      .on_lan = peer_on_lan,
+                                      .arg = p};
     enum pn_status status = link_context_new(p->key, &p->context, &p->err);
     if (status != PN_OK) {
         return status;
@@ -283,8 +288,11 @@ static enum pn_status open_rooms(struct peer *p)
         status = open_ports(p);
     }
     if (status == PN_OK) {
-        const struct transfer_hooks hooks = {
-            .may_read = peer_may_read, .on_pressure = peer_on_pressure, .arg = p};
+        const struct transfer_hooks hooks = {.may_read = peer_may_read,
+                                             .on_pressure = peer_on_pressure,
+                                             .others = peer_others,
+                                             .named = peer_on_named,
+                                             .arg = p};
         status = transfer_new(&p->loop, p->store, &hooks, &p->transfer, &p->err);
     }
     if (status == PN_OK) {

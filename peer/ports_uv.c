@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "common/addr_sys.h"
+#include "common/clock_sys.h"
 #include "common/log_sys.h"
+#include "common/random_sys.h"
 #include "common/table.h"
 
 enum { BACKLOG = 256, MEMORY_QUEUE_MAX = 64 * 1024 * 1024 };
@@ -14,6 +16,8 @@ struct wire {
     struct port port;
     struct ports *of;
     struct link *link;   /* NULL for memory */
+    struct addr dialled; /* ADDR_NONE: they came to us */
+    enum dialling_for why;
     struct wire *other;  /* memory: the other end */
     struct buffer queue; /* memory: frames that wait for the loop */
     uint64_t tag;
@@ -25,6 +29,7 @@ struct ports {
     uv_loop_t *loop;
     struct link_context *context;
     struct ports_hooks hooks;
+    struct dialling *dialling;
     struct table by_id;
     uint32_t last_id;
     uv_tcp_t listener;
@@ -74,8 +79,17 @@ static void finish_if_closed(struct ports *p)
         void (*on_closed)(void *arg) = p->on_closed;
         void *arg = p->on_closed_arg;
         table_fini(&p->by_id);
+        dialling_free(p->dialling);
         free(p);
         on_closed(arg);
+    }
+}
+
+/* The link that we dialled is up, or will never be. */
+static void dial_ended(const struct wire *w)
+{
+    if (w->dialled.family != ADDR_NONE) {
+        dialling_end(w->of->dialling, &w->dialled, w->why, w->up, clock_now_ms());
     }
 }
 
@@ -86,6 +100,7 @@ static void on_link_up(struct link *l, void *arg, const struct digest *peer,
     w->up = true;
     w->port.peer = *peer;
     w->port.remote = *link_remote(l);
+    dial_ended(w);
     if (!w->of->closing) {
         w->of->hooks.on_up(w->of->hooks.arg, &w->port, hello, w->tag);
     }
@@ -115,6 +130,9 @@ static void on_link_closed(struct link *l, void *arg, enum pn_status why, const 
     struct wire *w = arg;
     struct ports *p = w->of;
     (void)table_remove(&p->by_id, &w->port.id);
+    if (!w->up) {
+        dial_ended(w);
+    }
     if (!p->closing) {
         p->hooks.on_down(p->hooks.arg, &w->port, w->up, w->tag,
                          w->reason[0] != '\0' ? w->reason : reason);
@@ -154,8 +172,31 @@ static void wire_drop(struct wire *w)
     free(w);
 }
 
+enum dialling_verdict ports_may_dial(const struct ports *p, const struct addr *to,
+                                     enum dialling_for why)
+{
+    return dialling_ask(p->dialling, to, why, p->hooks.on_lan(p->hooks.arg), clock_now_ms());
+}
+
+static enum pn_status allow(struct ports *p, const struct addr *to, enum dialling_for why,
+                            struct pn_err *err)
+{
+    char text[ADDR_TEXT_BYTES];
+    bool lan = p->hooks.on_lan(p->hooks.arg);
+    switch (dialling_begin(p->dialling, to, why, lan, clock_now_ms())) {
+    case DIALLING_NOW:
+        return PN_OK;
+    case DIALLING_SOON:
+    case DIALLING_LATER:
+        return pn_fail(err, PN_E_BUSY, "%s is not to be dialled again yet", addr_text(to, text));
+    case DIALLING_NEVER:
+        return pn_fail(err, PN_E_DENIED, "%s is not an address to dial", addr_text(to, text));
+    }
+    return PN_E_DENIED;
+}
+
 enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct digest *expected,
-                          uint64_t token, uint64_t tag, struct pn_err *err)
+                          enum dialling_for why, uint64_t tag, struct pn_err *err)
 {
     struct wire *w = wire_new(p);
     if (w == NULL) {
@@ -163,9 +204,16 @@ enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct d
     }
     w->tag = tag;
     w->port.remote = *to;
-    enum pn_status status =
-        link_dial(p->context, p->loop, to, expected, token, &LINK_CALLBACKS, w, &w->link, err);
+    w->dialled = *to;
+    w->why = why;
+    enum pn_status status = allow(p, to, why, err);
     if (status != PN_OK) {
+        wire_drop(w);
+        return status;
+    }
+    status = link_dial(p->context, p->loop, to, expected, 0, &LINK_CALLBACKS, w, &w->link, err);
+    if (status != PN_OK) {
+        dialling_end(p->dialling, to, why, false, clock_now_ms());
         wire_drop(w);
         return status;
     }
@@ -322,6 +370,11 @@ struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
     p->loop = loop;
     p->context = context;
     p->hooks = *hooks;
+    p->dialling = dialling_new(random_fresh_seed());
+    if (p->dialling == NULL) {
+        free(p);
+        return NULL;
+    }
     table_init(&p->by_id, sizeof(uint32_t), PORTS_MAX, (uint64_t)(uintptr_t)p);
     (void)uv_idle_init(loop, &p->deliver);
     p->deliver.data = p;

@@ -7,6 +7,7 @@
 
 #include "common/hello.h"
 #include "common/link_uv.h"
+#include "peer/dialling.h"
 #include "peer/wire/port.h"
 
 enum { PORTS_MAX = 16384 };
@@ -23,6 +24,8 @@ struct ports_hooks {
     void (*on_drain)(void *arg, struct port *p);
     /* The port is gone after this call. was_up: on_up had been called. */
     void (*on_down)(void *arg, struct port *p, bool was_up, uint64_t tag, const char *reason);
+    /* May loopback and private addresses be dialled when others name them? */
+    bool (*on_lan)(void *arg);
     void *arg;
 };
 
@@ -40,9 +43,16 @@ void ports_close(struct ports *p, void (*on_closed)(void *arg), void *arg);
 enum pn_status ports_listen(struct ports *p, const struct addr *at, uint64_t token,
                             struct addr *bound, struct pn_err *err);
 
-/* on_up or on_down follows with this tag. expected NULL: whoever answers. */
+/*
+ * Dials if dialling.h allows it now; on_up or on_down follows with this tag. expected NULL: whoever
+ * answers. PN_E_DENIED: never; PN_E_BUSY: not now; err says why.
+ */
 enum pn_status ports_dial(struct ports *p, const struct addr *to, const struct digest *expected,
-                          uint64_t token, uint64_t tag, struct pn_err *err);
+                          enum dialling_for why, uint64_t tag, struct pn_err *err);
+
+/* What ports_dial would find. */
+enum dialling_verdict ports_may_dial(const struct ports *p, const struct addr *to,
+                                     enum dialling_for why);
 
 /*
  * The two ends of the memory link, up at once, alive until ports_close: what is sent at one end

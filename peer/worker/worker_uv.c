@@ -65,7 +65,8 @@ static void drop_outputs(struct labour *l, const struct worker_action *x)
 }
 
 static struct dialled *dial(struct labour *l, const struct digest *job, const struct addr *to,
-                            const struct digest *expected, struct pn_err *err)
+                            const struct digest *expected, enum dialling_for why,
+                            struct pn_err *err)
 {
     struct dialled *d = calloc(1, sizeof *d);
     if (d == NULL) {
@@ -75,7 +76,7 @@ static struct dialled *dial(struct labour *l, const struct digest *job, const st
     d->tag = ++l->last_tag;
     d->job = *job;
     d->to = *to;
-    if (ports_dial(l->config.ports, to, expected, 0, d->tag, err) != PN_OK) {
+    if (ports_dial(l->config.ports, to, expected, why, d->tag, err) != PN_OK) {
         free(d);
         return NULL;
     }
@@ -128,7 +129,8 @@ static void carry_out(struct labour *l, const struct worker_action *x)
     }
     case WORKER_DO_DIAL:
         e = errand_find(l, &x->job);
-        if (e != NULL && dial(l, &e->job, &e->master, &e->master_id, &err) == NULL) {
+        if (e != NULL &&
+            dial(l, &e->job, &e->master, &e->master_id, DIALLING_AGAIN, &err) == NULL) {
             log_write(LOG_WARN, "worker", "dialling a master again: %s", err.text);
         }
         if (e != NULL && x->dials > 0) {
@@ -487,7 +489,9 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
     }
     /* A master that was lost and is back, perhaps elsewhere: the tracker knows where, not who. */
     const struct errand *e = errand_find(l, job);
-    return dial(l, job, master, e != NULL ? &e->master_id : NULL, err) != NULL ? PN_OK : PN_E_BUSY;
+    const struct digest *id = e != NULL ? &e->master_id : NULL;
+    enum dialling_for why = id != NULL ? DIALLING_SEARCH : DIALLING_WORK;
+    return dial(l, job, master, id, why, err) != NULL ? PN_OK : PN_E_BUSY;
 }
 
 void labour_found(struct labour *l, const struct digest *job, const struct addr *peer)
@@ -502,7 +506,7 @@ void labour_found(struct labour *l, const struct digest *job, const struct addr 
     }
     if (dials < LABOUR_FOUND_DIALS_MAX) {
         /* Whoever else is there has another key: the link is closed before anything is said. */
-        (void)dial(l, job, peer, &e->master_id, NULL);
+        (void)dial(l, job, peer, &e->master_id, DIALLING_SEARCH, NULL);
     }
 }
 

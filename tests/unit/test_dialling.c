@@ -229,6 +229,20 @@ static void a_lost_master_is_dialled_by_its_own_rule(void **state)
     assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
 }
 
+/* Looking for a master where another peer lives says nothing against that peer. */
+static void a_search_proves_nothing(void **state)
+{
+    (void)state;
+    const struct addr other = at("192.0.2.1:4000");
+    assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
+    end("192.0.2.1:4000", true);
+    assert_int_equal(begin_for("192.0.2.1:4000", DIALLING_SEARCH, false), DIALLING_NOW);
+    dialling_end(d, &other, DIALLING_SEARCH, false, now_ms);
+    assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
+    end("192.0.2.1:4000", false);
+    assert_int_equal(begin_for("192.0.2.1:4000", DIALLING_SEARCH, false), DIALLING_LATER);
+}
+
 /* Whoever names a million addresses makes us forget the oldest, and no memory is used up. */
 static void so_many_are_remembered(void **state)
 {
@@ -270,6 +284,7 @@ int main(void)
         CASE(on_a_lan_each_port_counts_for_itself),
         CASE(a_lan_is_not_scanned_through_us),
         CASE(a_lost_master_is_dialled_by_its_own_rule),
+        CASE(a_search_proves_nothing),
         CASE(so_many_are_remembered),
         CASE(without_memory_nobody_is_dialled),
     };

@@ -26,6 +26,7 @@ struct tracker_client {
     uint64_t since_ms;    /* when it began to answer, or not to */
     uint32_t failures;    /* in a row */
     bool started;
+    bool strange; /* the last failure: it answered, but not as a tracker */
     bool pinged;
     bool calling; /* in a callback: what is stated is said afterwards */
     char reason[PN_ERR_TEXT_BYTES];
@@ -132,6 +133,7 @@ static void pause_for(struct tracker_client *c, const char *reason, uint64_t now
         c->failures = LOST_EXPONENT;
     }
     c->failures += c->failures < 16;
+    c->strange = false;
     (void)snprintf(c->reason, sizeof c->reason, "%s", reason);
     c->state = TRACKER_CLIENT_PAUSING;
     c->deadline_ms = now_ms + random_backoff(&c->random, TRACKER_CLIENT_BACKOFF_MS, exponent,
@@ -152,8 +154,10 @@ void tracker_client_lost(struct tracker_client *c, const char *reason, uint64_t 
 
 static void give_up(struct tracker_client *c, const char *reason, uint64_t now_ms)
 {
+    const bool strange = c->state != TRACKER_CLIENT_DIALLING;
     c->ops.hang_up(c->arg);
     pause_for(c, reason, now_ms);
+    c->strange = strange;
 }
 
 void tracker_client_connected(struct tracker_client *c, uint64_t now_ms)
@@ -468,6 +472,7 @@ void tracker_client_why(const struct tracker_client *c, const struct digest *job
     uint64_t since_ms = c->since_ms;
     *out = (struct tracker_why){.for_ms = 0};
     if (c->state != TRACKER_CLIENT_READY) {
+        out->strange = c->strange;
         (void)snprintf(out->cause, sizeof out->cause, "tracker %s: %s", c->name,
                        c->reason[0] != '\0' ? c->reason : "has not answered yet");
         (void)snprintf(out->remedy, sizeof out->remedy, "%s",

@@ -27,6 +27,7 @@ struct tracker_why {
     char cause[TRACKER_CLIENT_WHY_BYTES];  /* "no idle peer at tracker 127.0.0.1:7600" */
     char remedy[TRACKER_CLIENT_WHY_BYTES]; /* "start `preon peer`"; may be empty */
     uint64_t for_ms;                       /* how long it has been like this */
+    bool strange;                          /* something answers there, but not as a tracker does */
 };
 
 /* None of these may call the client, but on_hire and on_peers may state things anew. */

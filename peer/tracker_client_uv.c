@@ -7,6 +7,7 @@
 #include "common/addr_sys.h"
 #include "common/buffer.h"
 #include "common/clock_sys.h"
+#include "common/log_sys.h"
 #include "common/random_sys.h"
 
 enum { OUT_BYTES_MAX = 1024 * 1024, READ_BYTES = 4096 };
@@ -44,6 +45,8 @@ struct tracker {
     struct addr remote;
     struct buffer out;
     const char *trouble; /* to be told to the core as soon as it is not calling us */
+    bool told_once;
+    char told[TRACKER_CLIENT_WHY_BYTES]; /* what was logged last */
 };
 
 struct trackers {
@@ -307,6 +310,28 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* After every event: what went wrong is told, what was said goes out, the timer follows. */
+/* Operators read in the log when a tracker comes and goes, once for each reason. */
+static void tell_change(struct tracker *t)
+{
+    struct tracker_why why;
+    const enum tracker_client_state state = tracker_client_state(t->core);
+    if (state != TRACKER_CLIENT_READY && state != TRACKER_CLIENT_PAUSING) {
+        return; /* on its way */
+    }
+    tracker_client_why(t->core, NULL, clock_now_ms(), &why);
+    if (strcmp(why.cause, t->told) == 0 && t->told_once) {
+        return;
+    }
+    t->told_once = true;
+    memcpy(t->told, why.cause, sizeof t->told);
+    if (why.cause[0] == '\0') {
+        log_write(LOG_INFO, "peer", "tracker %s: connected", t->host);
+    } else {
+        log_write(why.strange ? LOG_WARN : LOG_INFO, "peer", "%s%s%s", why.cause,
+                  why.remedy[0] != '\0' ? "; " : "", why.remedy);
+    }
+}
+
 static void settle(struct trackers *all)
 {
     uint64_t due_ms = UINT64_MAX;
@@ -321,6 +346,7 @@ static void settle(struct trackers *all)
             t->trouble = NULL;
             lost(t, reason);
         }
+        tell_change(t);
         uint64_t its_ms = tracker_client_deadline_ms(t->core);
         due_ms = its_ms < due_ms ? its_ms : due_ms;
     }

@@ -155,7 +155,7 @@ static void print_end(const json_t *job, const char *state)
     } else if (strcmp(state, "done") == 0) {
         (void)printf("done: %.0f slices\n", total);
     } else if (strcmp(state, "failed") == 0) {
-        (void)fprintf(stderr, "preon: failed: %.0f of %.0f slices\n", failed, total);
+        (void)fprintf(stderr, "preon: failed: %.0f of %.0f slices; %s\n", failed, total, reason);
     } else {
         (void)fprintf(stderr, "preon: %s: %.0f of %.0f slices are final%s%s\n", state, final, total,
                       reason[0] != '\0' ? "; " : "", reason);

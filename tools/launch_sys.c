@@ -119,13 +119,19 @@ static enum exit_code deliver(struct context *c, struct home *h, const struct la
 {
     struct pn_err err;
     enum pn_status status = give(h, l, &err);
-    bool here = status == PN_E_EXISTS; /* submitted before: its files may be missing still */
-    if (status == PN_OK || here) {
+    const bool new = status == PN_OK;
+    const bool here = status == PN_E_EXISTS; /* submitted before: its files may be missing still */
+    if (new || here) {
         status = local_files_send(&l->files, &l->manifest, h->client, id, &err);
     }
     if (status == PN_OK) {
         status = start(c, h, id, &err);
         status = here && status == PN_E_EXISTS ? PN_OK : status; /* it runs already */
+    }
+    if (status != PN_OK && new) { /* half a job is of no use to anybody */
+        char request[REQUEST_BYTES];
+        (void)snprintf(request, sizeof request, "/v1/jobs/%s", id);
+        (void)client_ask(h->client, "DELETE", request, NULL, NULL, NULL);
     }
     return status == PN_OK ? EXIT_CODE_OK : complain(&err);
 }

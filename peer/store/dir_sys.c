@@ -18,7 +18,7 @@ enum pn_status dir_fail(const char *path, struct pn_err *err)
 {
     int cause = errno;
     if (cause == ENOSPC || cause == EDQUOT) {
-        return pn_fail(err, PN_E_FULL, "%s: the disk is full (%s)", path, strerror(cause));
+        return pn_fail(err, PN_E_FULL, "the data folder's disk is full: %s", path);
     }
     if (cause == ENOENT) {
         return pn_fail(err, PN_E_NOT_FOUND, "%s: not there", path);

@@ -129,7 +129,7 @@ class Embedded(unittest.TestCase):
         done = self.net.preon("job", "create", "exec", "--data", self.net.path("master"),
                               "--slices", "4", "--file", script, *self.alone, "--", "sh",
                               "crunch.sh", data=None, check=1)
-        self.assertIn("failed: 2 of 4 slices\n", done.stderr)
+        self.assertIn("failed: 2 of 4 slices; some slices failed\n", done.stderr)
         job = self.net.json("job", "list")["jobs"][0]["id"]
         for number in 1, 3:
             self.assertIn(f"slice {number}: exit 1; `preon job log {job[:12]} {number}`", done.stderr)

@@ -1,6 +1,6 @@
 /*
- * work_again -- every message of work.h and hire.h by number: parse a body, write it again. Shared by the unit
- * test and the fuzz target.
+ * work_again -- every message of work.h and hire.h by number: parse a body, write it again. Shared
+ * by the unit test and the fuzz target.
  */
 #ifndef PREON_TESTS_WORK_AGAIN_H
 #define PREON_TESTS_WORK_AGAIN_H

@@ -177,6 +177,9 @@ enum pn_status worker_step(struct worker *w, const struct worker_event *ev,
     case WORKER_ON_WAY:
         on_way(w, ev);
         break;
+    case WORKER_RESTORED:
+        tie_restored(w, ev);
+        break;
     case WORKER_LEAVE:
         on_leave(w);
         break;

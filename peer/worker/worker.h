@@ -48,6 +48,8 @@ enum worker_event_kind {
     WORKER_FILES,     /* job, status: all its files are here, or cannot be had */
     WORKER_RAN,       /* place, status, result | reason and text */
     WORKER_ON_WAY,    /* place, done, total */
+    WORKER_RESTORED,  /* job, run, slice, attempt, result: outputs that a restart has left in the
+                         store;  their master is dialled, and gets the vote again. Before all else */
     WORKER_LEAVE,     /* the peer is ending: everything goes back */
     WORKER_TICK,
 };
@@ -73,10 +75,13 @@ struct worker_event {
     uint32_t link;
     bool own;
     struct digest job;
+    struct run run;
+    uint64_t slice;
+    uint64_t attempt;
     const struct frame *frame;
     enum pn_status status;
     uint32_t place;
-    const struct worker_result *result; /* WORKER_RAN with PN_OK */
+    const struct worker_result *result; /* WORKER_RAN with PN_OK, WORKER_RESTORED */
     enum work_reason reason;            /* WORKER_RAN, WORKER_VETTED, WORKER_FILES without */
     const char *text;
     uint64_t done, total;

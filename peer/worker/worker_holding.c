@@ -100,11 +100,11 @@ struct holding *holding_find(const struct tie *t, uint64_t slice, uint64_t attem
     return h;
 }
 
-enum pn_status holding_add(struct tie *t, uint64_t slice, uint64_t attempt)
+struct holding *holding_add(struct tie *t, uint64_t slice, uint64_t attempt)
 {
     struct holding *h = calloc(1, sizeof *h);
     if (h == NULL) {
-        return PN_E_NO_MEMORY;
+        return NULL;
     }
     h->slice = slice;
     h->attempt = attempt;
@@ -113,7 +113,7 @@ enum pn_status holding_add(struct tie *t, uint64_t slice, uint64_t attempt)
     *t->last = h;
     t->last = &h->next;
     t->count[HOLDING_QUEUED]++;
-    return PN_OK;
+    return h;
 }
 
 void holding_drop(struct worker *w, struct tie *t, struct holding *h)

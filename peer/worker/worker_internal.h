@@ -100,7 +100,7 @@ void worker_send_from(struct worker *w, uint32_t link, size_t at, enum pn_status
 struct work_attempt holding_attempt(const struct tie *t, const struct holding *h);
 void holding_set(struct tie *t, struct holding *h, enum holding_state state);
 struct holding *holding_find(const struct tie *t, uint64_t slice, uint64_t attempt);
-enum pn_status holding_add(struct tie *t, uint64_t slice, uint64_t attempt);
+struct holding *holding_add(struct tie *t, uint64_t slice, uint64_t attempt); /* NULL: no memory */
 /* Forgets an attempt. A slice that runs is killed, stored outputs are dropped. */
 void holding_drop(struct worker *w, struct tie *t, struct holding *h);
 void holding_give_up(struct worker *w, struct tie *t, struct holding *h, enum work_reason reason,
@@ -121,6 +121,7 @@ void holding_answered(struct tie *t, struct holding *h);
 /* worker_tie.c */
 enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struct pn_err *err);
 enum pn_status tie_frame(struct worker *w, const struct worker_event *ev, struct pn_err *err);
+void tie_restored(struct worker *w, const struct worker_event *ev);
 void tie_vetted(struct worker *w, const struct worker_event *ev);
 void tie_files(struct worker *w, const struct worker_event *ev);
 void tie_link_down(struct worker *w, uint32_t link);

@@ -3,6 +3,7 @@
  *
  *     worker_uv.c         engagements, dials, events and actions
  *     worker_errand_uv.c  one job's papers and files on this machine
+ *     worker_outbox_uv.c  stored outputs: dropped, and taken up again after a restart
  *     worker_task_uv.c    one slice: sandbox, collection, result
  */
 #ifndef PREON_PEER_WORKER_WORKER_SHELL_H
@@ -51,7 +52,9 @@ struct task {
     struct errand *errand;
     uint64_t slice;
     uint64_t attempt;
-    uint32_t run; /* the sandbox's name for it */
+    uint32_t run;       /* the sandbox's name for it */
+    struct addr master; /* as the errand had it at the start, for the pool's thread */
+    struct digest master_id;
     uv_work_t work;
     /* collecting, on the pool: */
     int folder_fd;
@@ -105,10 +108,16 @@ struct labour {
 /* worker_uv.c: feeds the core, now or after its present actions. text is copied. */
 void labour_event(struct labour *l, const struct worker_event *ev, struct task *task,
                   const char *text);
+void labour_step_now(struct labour *l, struct worker_event *ev); /* not from within a step */
 void labour_pin(struct labour *l);
 void labour_unpin(struct labour *l);
 __attribute__((format(printf, 2, 3))) void labour_log_run(struct labour *l, const char *format,
                                                           ...);
+
+/* worker_outbox_uv.c */
+void labour_drop_outputs(struct labour *l, const struct worker_action *x);
+/* At the start: votes for what lies in the outbox, and drops what nobody can vote for any more. */
+void labour_restore(struct labour *l);
 
 /* worker_errand_uv.c */
 struct errand *errand_new(struct labour *l, const struct digest *job);

@@ -7,6 +7,7 @@
 #include "common/log_sys.h"
 #include "jobs/program.h"
 #include "peer/sandbox/collect_sys.h"
+#include "peer/worker/kept.h"
 #include "peer/worker/worker_shell.h"
 
 /* --- after the sandbox: on the thread pool ---------------------------------------------------- */
@@ -62,6 +63,42 @@ static enum pn_status take_inline(struct task *t, const struct collect_output *f
     return PN_OK;
 }
 
+static void hash_result(struct task *t)
+{
+    struct worker_result *r = &t->result;
+    struct output outputs[JOB_OUTPUTS_MAX];
+    for (uint32_t i = 0; i < r->output_count; i++) {
+        outputs[i] =
+            (struct output){t->errand->manifest.outputs[i], r->outputs[i].size, r->outputs[i].root};
+    }
+    r->class = (enum outcome_class)t->outcome.class;
+    r->code = t->outcome.code;
+    hash_outputs(r->class, r->code, outputs, r->output_count, &r->outputs_hash);
+}
+
+/* What a later start of this peer needs to vote for the outputs again; of our own jobs nothing. */
+static enum pn_status write_note(struct task *t, struct buffer *note)
+{
+    const struct errand *e = t->errand;
+    const struct worker_result *r = &t->result;
+    struct kept k = {.master_id = t->master_id, .master = t->master};
+    if (e->own) {
+        return PN_OK;
+    }
+    hash_result(t);
+    k.vote = (struct work_vote){.what = {e->job, e->run, t->slice, t->attempt, 0},
+                                .class = r->class,
+                                .code = r->code,
+                                .wall_ms = r->wall_ms,
+                                .cpu_ms = r->cpu_ms,
+                                .outputs_hash = r->outputs_hash,
+                                .output_count = r->output_count,
+                                .stdout_tail = r->stdout_tail,
+                                .stderr_tail = r->stderr_tail};
+    memcpy(k.vote.outputs, r->outputs, r->output_count * sizeof r->outputs[0]);
+    return kept_write(&k, note);
+}
+
 /* Large ones go to the outbox, durably, before anybody hears of them. */
 static enum pn_status take_stored(struct task *t, const struct collect_output *found,
                                   uint32_t count, struct pn_err *err)
@@ -79,13 +116,19 @@ static enum pn_status take_stored(struct task *t, const struct collect_output *f
         status =
             status == PN_OK ? store_outbox_adopt(store, &set, adopt, count, most, err) : status;
     }
-    if (status == PN_OK) {
-        status = store_outbox_commit(store, &set, (struct pn_bytes){NULL, 0}, err);
-    }
     for (uint32_t i = 0; status == PN_OK && i < count; i++) {
         t->result.outputs[i].root = adopt[i].root;
         t->result.outputs[i].size = adopt[i].size;
     }
+    struct buffer note;
+    buffer_init(&note, KEPT_BYTES_MAX);
+    if (status == PN_OK && write_note(t, &note) != PN_OK) {
+        status = pn_fail(err, PN_E_NO_MEMORY, "out of memory for a note");
+    }
+    if (status == PN_OK) {
+        status = store_outbox_commit(store, &set, buffer_bytes(&note), err);
+    }
+    buffer_fini(&note);
     t->stored = status == PN_OK;
     return status;
 }
@@ -152,14 +195,7 @@ static void collect_work(uv_work_t *req)
 #ifdef PREON_TEST_LIAR
     lie(t);
 #endif
-    struct output outputs[JOB_OUTPUTS_MAX];
-    for (uint32_t i = 0; i < r->output_count; i++) {
-        outputs[i] =
-            (struct output){t->errand->manifest.outputs[i], r->outputs[i].size, r->outputs[i].root};
-    }
-    r->class = (enum outcome_class)t->outcome.class;
-    r->code = t->outcome.code;
-    hash_outputs(r->class, r->code, outputs, r->output_count, &r->outputs_hash);
+    hash_result(t);
 }
 
 static void end(struct task *t)
@@ -291,6 +327,8 @@ void task_start(struct task *t, struct errand *e, const struct worker_action *x)
     t->errand = e;
     t->slice = x->slice;
     t->attempt = x->attempt;
+    t->master = e->master;
+    t->master_id = e->master_id;
     t->machine_fault = false;
     t->stored = false;
     t->folder_fd = -1;

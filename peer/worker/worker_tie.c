@@ -182,6 +182,40 @@ void tie_link_down(struct worker *w, uint32_t link)
     }
 }
 
+/* As if the link had just been lost: the master is dialled, and hears what is held. */
+void tie_restored(struct worker *w, const struct worker_event *ev)
+{
+    struct tie *t = tie_room(w, &ev->job);
+    struct holding *h = NULL;
+    if (t != NULL && !t->run_known) {
+        t->run = ev->run;
+        t->run_known = true;
+        t->lost_ms = w->now_ms;
+        set_dial(w, t);
+    }
+    if (t != NULL && run_equal(&t->run, &ev->run) &&
+        holding_find(t, ev->slice, ev->attempt) == NULL) {
+        h = holding_add(t, ev->slice, ev->attempt);
+    }
+    if (h == NULL) { /* no room, or of two runs: there is one less */
+        struct worker_action *x = worker_act(w, WORKER_DO_DROP);
+        if (x != NULL) {
+            x->job = ev->job;
+            x->run = ev->run;
+            x->slice = ev->slice;
+            x->attempt = ev->attempt;
+        }
+    } else {
+        holding_set(t, h, HOLDING_VOTED);
+        if (holding_vote(w, t, h, ev->result) != PN_OK) {
+            holding_drop(w, t, h);
+        }
+    }
+    if (t != NULL && t->first == NULL) {
+        leave(w, t, "nothing is left of its work");
+    }
+}
+
 static enum pn_status on_join_answer(struct worker *w, struct tie *t, struct pn_bytes body,
                                      struct pn_err *err)
 {
@@ -281,7 +315,7 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
         holding_send_votes(w, t);
         return PN_OK;
     }
-    if (holding_add(t, a->slice, a->attempt) != PN_OK) {
+    if (holding_add(t, a->slice, a->attempt) == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "assign: out of memory");
     }
     t->since_ms = w->now_ms;

@@ -27,43 +27,6 @@ static void send_frame(struct labour *l, const struct worker_action *x)
     }
 }
 
-struct drop_work {
-    uv_work_t work;
-    struct labour *of;
-    struct file_set set;
-};
-
-static void drop_work(uv_work_t *req)
-{
-    struct drop_work *d = req->data;
-    struct pn_err err;
-    if (store_outbox_drop(d->of->config.store, &d->set, &err) != PN_OK) {
-        log_write(LOG_WARN, "worker", "outbox: %s", err.text);
-    }
-}
-
-static void after_drop(uv_work_t *req, int uv_status)
-{
-    struct drop_work *d = req->data;
-    (void)uv_status;
-    labour_unpin(d->of);
-    free(d);
-}
-
-static void drop_outputs(struct labour *l, const struct worker_action *x)
-{
-    const struct errand *e = errand_find(l, &x->job);
-    struct drop_work *d = e == NULL || e->stored_count > 0 ? calloc(1, sizeof *d) : NULL;
-    if (d == NULL) {
-        return; /* nothing was stored, or the next start tidies up */
-    }
-    d->work.data = d;
-    d->of = l;
-    d->set = (struct file_set){SET_OF_ATTEMPT, x->job, x->run, x->slice, x->attempt};
-    labour_pin(l);
-    (void)uv_queue_work(l->config.loop, &d->work, drop_work, after_drop);
-}
-
 static struct dialled *dial(struct labour *l, const struct digest *job, const struct addr *to,
                             const struct digest *expected, enum dialling_for why,
                             struct pn_err *err)
@@ -163,7 +126,7 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         task_kill(&l->tasks[x->place]);
         break;
     case WORKER_DO_DROP:
-        drop_outputs(l, x);
+        labour_drop_outputs(l, x);
         break;
     case WORKER_TELL_HIRED:
         hired(l, x);
@@ -229,6 +192,8 @@ static enum pn_status run_steps(struct labour *l, struct worker_event *ev, struc
     return status;
 }
 
+void labour_step_now(struct labour *l, struct worker_event *ev) { (void)run_steps(l, ev, NULL); }
+
 void labour_event(struct labour *l, const struct worker_event *ev, struct task *task,
                   const char *text)
 {
@@ -282,42 +247,6 @@ static enum pn_status sign_vote(void *arg, const struct vote_claim *claim, struc
     return claim_vote_sign(l->config.key, claim, out);
 }
 
-struct leftovers {
-    struct file_set *sets;
-    size_t count, cap;
-};
-
-static void on_leftover(void *arg, const struct file_set *attempt)
-{
-    struct leftovers *l = arg;
-    if (l->count == l->cap) {
-        size_t cap = l->cap == 0 ? 64 : l->cap * 2;
-        struct file_set *sets = realloc(l->sets, cap * sizeof *sets);
-        if (sets == NULL) {
-            return; /* the next start finds it */
-        }
-        l->sets = sets;
-        l->cap = cap;
-    }
-    l->sets[l->count++] = *attempt;
-}
-
-/* Outputs of before a restart: the core has forgotten their attempts, and masters have others. */
-static void tidy_outbox(struct store *store)
-{
-    struct leftovers l = {0};
-    struct pn_err err;
-    if (store_outbox_list(store, on_leftover, &l, &err) != PN_OK) {
-        log_write(LOG_WARN, "worker", "outbox: %s", err.text);
-    }
-    for (size_t i = 0; i < l.count; i++) {
-        if (store_outbox_drop(store, &l.sets[i], &err) != PN_OK) {
-            log_write(LOG_WARN, "worker", "outbox: %s", err.text);
-        }
-    }
-    free(l.sets);
-}
-
 enum pn_status labour_new(const struct labour_config *config, struct labour **out,
                           struct pn_err *err)
 {
@@ -349,9 +278,9 @@ enum pn_status labour_new(const struct labour_config *config, struct labour **ou
         l->tasks[i].of = l;
         l->tasks[i].place = i;
     }
-    tidy_outbox(config->store);
     (void)uv_timer_init(config->loop, &l->timer);
     l->timer.data = l;
+    labour_restore(l);
     *out = l;
     return PN_OK;
 }

@@ -91,6 +91,30 @@ class Kills(unittest.TestCase):
         self.assertEqual([r[3] for r in self.net.runs("w0") if r[1] == "start"], [0, 1])
         self.net.preon("job", "cancel", self.job, check=0)
 
+    def test_stored_outputs_outlive_master_and_worker(self):
+        """Outputs too large for a vote, made while the master was away: nothing is run again."""
+        self.net.tracker()
+        master = self.net.peer("master", 0)
+        worker = self.net.peer("w0", 1, "--jobs", "any")
+        script = self.net.path("crunch.sh")
+        with open(script, "w") as f:
+            f.write("sleep 1\nhead -c 100000 /dev/zero | tr '\\0' $PREON_SLICE > out.txt\n")
+        self.job = self.net.create(*[w if w != str(SLICES) else "1" for w in self.words])
+        wait_for(lambda: self.net.runs("w0"), 20)
+        master.kill()
+        outbox = self.net.path("w0", "outbox")
+        wait_for(lambda: [f for f in os.walk(outbox) if "note" in f[2]], 20, "the outputs are stored")
+        worker.kill()
+        self.net.peer("w0", 1, "--jobs", "any")
+        self.net.peer("master", 0)
+        self.net.preon("job", "wait", self.job, check=0, seconds=60)
+        self.assertEqual([r[1] for r in self.net.runs("w0")], ["start", "end"])
+        out = self.net.path("results")
+        self.net.preon("job", "results", self.job, "-o", out, check=0)
+        with open(os.path.join(out, "0", "out.txt")) as f:
+            self.assertEqual(f.read(), "0" * 100000)
+        wait_for(lambda: not [f for f in os.walk(outbox) if "note" in f[2]], 20, "delivered")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -509,6 +509,65 @@ static void the_own_job_first(void **state)
     expect("run5 2<started5 2<vote5 drop5 1<enlist 2 1<idle1 ");
 }
 
+/* --- after a restart -------------------------------------------------------------------------- */
+
+static void restored(uint8_t number, uint8_t run, uint64_t slice)
+{
+    static struct worker_result r;
+    r = (struct worker_result){.output_count = 1};
+    r.outputs[0].size = 1000000;
+    (void)step((struct worker_event){.kind = WORKER_RESTORED,
+                                     .job = *job(number),
+                                     .run = {{run}},
+                                     .slice = slice,
+                                     .attempt = 100 + slice,
+                                     .result = &r});
+}
+
+/* Outputs that lie in the store from before: their master is dialled, and gets the votes again. */
+static void outputs_outlive_a_restart(void **state)
+{
+    (void)state;
+    open_worker(1);
+    restored(1, 1, 7);
+    restored(1, 1, 8);
+    expect("");
+    tick(worker_deadline_ms(worker));
+    expect("dial ");
+    engage(2, 1, false);
+    join_answer(2);
+    vetted(1, PN_OK);
+    expect("2<join 2<idle1 vet 2<enlist 1+7+8 ");
+    enlist_answer(2);
+    expect("2<vote7 2<vote8 ");
+    vote_answer(2, request, WORK_KEEP);
+    (void)about(2, FRAME_RELEASE, 1, 8);
+    expect("drop8 ");
+    (void)about(2, FRAME_CANCEL, 1, 7);
+    expect("drop7 2<idle0 ");
+}
+
+static void what_a_restart_left_and_nobody_wants(void **state)
+{
+    (void)state;
+    open_worker(1);
+    restored(1, 1, 7);
+    restored(1, 2, 7); /* of another run of the job: only one can go on */
+    expect("drop7 ");
+    run_byte = 3;
+    engage(2, 1, false);
+    join_answer(2);
+    expect("2<join 2<idle1 drop7 vet 2<idle0 ");
+    restored(2, 1, 5);
+    uint64_t lost_ms = now_ms;
+    while (worker_engaged(worker, job(2))) {
+        assert_true(now_ms <= lost_ms + WORKER_LOST_MS + WORKER_REDIAL_MAX_MS);
+        trace[0] = '\0';
+        tick(now_ms + 1000);
+    }
+    assert_non_null(strstr(trace, "drop5 left"));
+}
+
 /* --- bonds ------------------------------------------------------------------------------------ */
 
 /* A master whose job is done gives another over the same link. */
@@ -629,6 +688,8 @@ int main(void)
         TEST(an_idle_engagement_ends),
         TEST(leaving),
         TEST(the_own_job_first),
+        TEST(outputs_outlive_a_restart),
+        TEST(what_a_restart_left_and_nobody_wants),
         TEST(another_job_of_a_linked_master),
         TEST(a_bond_outlives_its_job_for_a_while),
         TEST(what_cannot_be_taken),

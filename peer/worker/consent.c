@@ -79,3 +79,15 @@ enum pn_status papers_check(const struct manifest *m, const struct digest *job,
     }
     return PN_OK;
 }
+
+enum pn_status papers_check_serial(const struct grant *known, const struct grant *shown,
+                                   bool *newer, struct pn_err *err)
+{
+    *newer = shown->serial > known->serial;
+    if (shown->serial < known->serial) {
+        return pn_fail(err, PN_E_DENIED,
+                       "the grant has been replaced: its serial is %u, %u is known",
+                       (unsigned)shown->serial, (unsigned)known->serial);
+    }
+    return PN_OK;
+}

@@ -40,4 +40,12 @@ enum pn_status papers_check(const struct manifest *m, const struct digest *job,
                             struct pn_bytes grant_bytes, const struct digest *master,
                             uint64_t now_wall_ms, struct grant *grant, struct pn_err *err);
 
+
+/*
+ * The highest serial counts: PN_E_DENIED when a grant of this job with a higher one was shown
+ * before. *newer: this one is higher, and is to be remembered.
+ */
+enum pn_status papers_check_serial(const struct grant *known, const struct grant *shown,
+                                   bool *newer, struct pn_err *err);
+
 #endif

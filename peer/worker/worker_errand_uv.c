@@ -128,7 +128,7 @@ struct paper_work {
     struct store_job stored;
 };
 
-static void judge_text(struct errand *e, struct pn_bytes text);
+static void judge_text(struct errand *e, struct pn_bytes text, const struct grant *known);
 
 static void paper_work(uv_work_t *req)
 {
@@ -152,7 +152,8 @@ static void after_paper_work(uv_work_t *req, int uv_status)
     if (w->status != PN_OK) {
         refuse(e, PN_E_DENIED, &w->err);
     } else if (w->read) {
-        judge_text(e, buffer_bytes(&w->stored.manifest));
+        judge_text(e, buffer_bytes(&w->stored.manifest),
+                   w->stored.granted ? &w->stored.grant : NULL);
     } else {
         tell(e, WORKER_VETTED, PN_OK, 0, NULL);
     }
@@ -178,8 +179,12 @@ static void start_paper_work(struct errand *e, bool read)
     (void)uv_queue_work(e->of->config.loop, &w->work, paper_work, after_paper_work);
 }
 
-/* The manifest is here: is it well-formed, are its papers in order, is it welcome? */
-static void judge_text(struct errand *e, struct pn_bytes text)
+/*
+ * The manifest is here: is it well-formed, are its papers in order, is it welcome? known: the grant
+ * that lies beside it in the store, NULL when there is none. A newer one takes its place, so that
+ * an older one does not count after a restart either.
+ */
+static void judge_text(struct errand *e, struct pn_bytes text, const struct grant *known)
 {
     if (e->gone) {
         return;
@@ -196,11 +201,15 @@ static void judge_text(struct errand *e, struct pn_bytes text)
                               (struct pn_bytes){e->grant_bytes, e->grant_len}, &e->master_id,
                               clock_wall_ms(), &e->grant, &err);
     }
+    bool newer = true;
     if (status != PN_OK) {
         refuse(e, PN_E_MISMATCH, &err);
         return;
     }
-    if (!e->own) {
+    if (known != NULL && !e->own) {
+        status = papers_check_serial(known, &e->grant, &newer, &err);
+    }
+    if (status == PN_OK && !e->own) {
         status = consent_check(&c->wishes, &e->manifest, &err);
     }
     if (status == PN_OK && e->manifest.dep_count > 0) {
@@ -208,7 +217,7 @@ static void judge_text(struct errand *e, struct pn_bytes text)
     }
     if (status != PN_OK) {
         refuse(e, PN_E_DENIED, &err);
-    } else if (e->own || store_has_job(c->store, &e->job)) {
+    } else if (e->own || (!newer && store_has_job(c->store, &e->job))) {
         tell(e, WORKER_VETTED, PN_OK, 0, NULL);
     } else {
         e->text.len = 0;
@@ -227,7 +236,7 @@ static void on_manifest(void *arg, enum pn_status status, struct pn_bytes text,
     struct errand *e = arg;
     e->fetch = NULL;
     if (status == PN_OK) {
-        judge_text(e, text);
+        judge_text(e, text, NULL);
     } else {
         refuse(e, PN_E_MISMATCH, err);
     }

@@ -319,6 +319,50 @@ class AgainstWorker(Case):
                 self.assertEqual(self.ran(job), [])
         self.honest()
 
+    def test_a_grant_that_was_replaced(self):
+        job = self.job()
+        link, number = self.hired(job)
+        link.send(pc.JOIN, job.papers(self.me.id, serial=5), pc.ANSWER, number)
+        _, _, number, _ = link.frame()
+        link.send(pc.MANIFEST, struct.pack("<I", len(job.text)) + job.text, pc.ANSWER, number)
+        self.assertEqual(link.frame()[0], pc.ENLIST)
+        link.stream.close()
+        for serial, expected in (4, pc.LEAVE), (5, pc.ENLIST):
+            # It remembers so through a restart.
+            worker = [s for s in self.net.servers if self.net.path("w0") in s.words][0]
+            worker.kill()
+            self.net.servers.remove(worker)
+            self.liar.clients.clear()
+            self.net.server(worker.words, "w0")
+            wait_for(lambda: self.liar.clients, 10)
+            link, number = self.hired(job)
+            link.send(pc.JOIN, job.papers(self.me.id, serial=serial), pc.ANSWER, number)
+            self.assertEqual(link.frame()[0], expected)
+            link.stream.close()
+        self.honest()
+
+    def test_other_jobs_over_the_same_link(self):
+        job, other = self.job(), self.job()
+        link = self.welcome(job)
+        link.send(pc.OFFER, b"short", 0, 7)
+        self.closes(link)
+        link = self.welcome(job)
+        link.send(pc.OFFER, job.id, 0, 7)  # it works on that already
+        _, body = link.wait(lambda t, flags, number, _: t == pc.OFFER and number == 7)
+        self.assertEqual(body, b"\3")
+        link.send(pc.OFFER, other.id, 0, 8)
+        _, body = link.wait(lambda t, flags, number, _: t == pc.OFFER and number == 8)
+        self.assertEqual(body, b"\1")
+        _, body = link.wait(lambda t, *_: t == pc.JOIN)
+        self.assertEqual(body, other.id)
+        for number in range(9, 300):  # as many as it has slots, and no more
+            link.send(pc.OFFER, os.urandom(32), 0, number)
+        replies = [link.wait(lambda t, flags, n, _: t == pc.OFFER and n == number)[1]
+                   for number in range(9, 300)]
+        self.assertEqual(replies, [b"\1"] * 2 + [b"\2"] * 289)
+        link.stream.close()
+        self.honest()
+
     def test_assignments_out_of_range_or_without_end(self):
         job = self.job()
         link = self.welcome(job)

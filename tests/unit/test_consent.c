@@ -177,6 +177,22 @@ static void spoiled_papers_are_refused(void **state)
     papers_fini(&p);
 }
 
+static void the_highest_serial_counts(void **state)
+{
+    (void)state;
+    struct grant known = {.serial = 3};
+    struct grant shown = {.serial = 3};
+    bool newer = true;
+    assert_int_equal(papers_check_serial(&known, &shown, &newer, NULL), PN_OK);
+    assert_false(newer);
+    shown.serial = 4;
+    assert_int_equal(papers_check_serial(&known, &shown, &newer, NULL), PN_OK);
+    assert_true(newer);
+    shown.serial = 2;
+    assert_int_equal(papers_check_serial(&known, &shown, &newer, NULL), PN_E_DENIED);
+    assert_false(newer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +201,7 @@ int main(void)
         cmocka_unit_test(named_programs_only),
         cmocka_unit_test(papers_in_order_are_accepted),
         cmocka_unit_test(spoiled_papers_are_refused),
+        cmocka_unit_test(the_highest_serial_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

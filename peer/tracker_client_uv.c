@@ -325,7 +325,7 @@ static void tell_change(struct tracker *t)
     t->told_once = true;
     memcpy(t->told, why.cause, sizeof t->told);
     if (why.cause[0] == '\0') {
-        log_write(LOG_INFO, "peer", "tracker %s: connected", t->host);
+        log_write(LOG_INFO, "peer", "tracker %s:%u: connected", t->host, t->port);
     } else {
         log_write(why.strange ? LOG_WARN : LOG_INFO, "peer", "%s%s%s", why.cause,
                   why.remedy[0] != '\0' ? "; " : "", why.remedy);

@@ -72,8 +72,8 @@ class Net:
     def path(self, *names):
         return os.path.join(self.dir, *names)
 
-    def server(self, words, name, program=PREON):
-        server = Server(words, self.path(name + ".log"), self.env, program)
+    def server(self, words, name, program=None):
+        server = Server(words, self.path(name + ".log"), self.env, program or PREON)
         self.servers.append(server)
         return server
 
@@ -82,7 +82,7 @@ class Net:
         self.tracker_port = server.port
         return server
 
-    def peer(self, name, threads=2, *more, program=PREON):
+    def peer(self, name, threads=2, *more, program=None):
         return self.server(["peer", "--data", self.path(name), "--host", "127.0.0.1", "--port", "0",
                             "--tracker", f"127.0.0.1:{self.tracker_port}",
                             "--threads", str(threads), *more], name, program)

@@ -2,20 +2,10 @@
 
 #include "common/table.h"
 #include "tracker/draw.h"
+#include "tracker/shuns.h"
+#include "tracker/traits.h"
 
 #include <stdlib.h>
-
-/* Words as keyed hashes; 0 ends the list. A collision costs a HIRE that is answered PASS. */
-struct traits {
-    uint32_t word[TRACKLINE_WORDS_MAX];
-};
-
-/* A job that this peer is not to be offered for a while. */
-struct shunned {
-    uint32_t job_hash;
-    uint32_t for_ms;
-    uint64_t until_ms;
-};
 
 enum idle_state {
     IDLE_AVAILABLE,
@@ -36,8 +26,7 @@ struct idle {
     uint16_t slots;
     uint64_t since_ms; /* when it came into its state */
     uint8_t state;
-    uint8_t shunned_next;
-    struct shunned shunned[HIRING_SHUNNED];
+    struct shuns shuns;
     struct traits abilities;
 };
 
@@ -112,36 +101,6 @@ static enum pn_status reserve(uint32_t **list, uint32_t *cap, uint32_t count)
     return PN_OK;
 }
 
-static struct traits traits_of(const struct hiring *h, struct pn_bytes words)
-{
-    struct traits traits = {0};
-    struct pn_bytes word;
-    for (size_t i = 0; i < TRACKLINE_WORDS_MAX && trackline_word_next(&words, &word); i++) {
-        traits.word[i] = (uint32_t)table_hash(h->seed, word.ptr, word.len) | 1;
-    }
-    return traits;
-}
-
-static bool has(const struct traits *abilities, uint32_t need)
-{
-    for (size_t i = 0; i < TRACKLINE_WORDS_MAX; i++) {
-        if (abilities->word[i] == need) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_all(const struct traits *abilities, const struct traits *needs)
-{
-    for (size_t i = 0; i < TRACKLINE_WORDS_MAX && needs->word[i] != 0; i++) {
-        if (!has(abilities, needs->word[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Whether an address is of use to a host: 127.0.0.1 is another machine everywhere else. */
 static bool can_dial(const struct hiring *h, uint32_t from, uint32_t to)
 {
@@ -153,53 +112,11 @@ static bool can_dial(const struct hiring *h, uint32_t from, uint32_t to)
     return addr_is_lan(&a) && (addr_class(&b) != ADDR_LOOPBACK || addr_class(&a) == ADDR_LOOPBACK);
 }
 
-static struct shunned *shunned_find(struct idle *idle, uint32_t job_hash)
-{
-    for (size_t i = 0; i < HIRING_SHUNNED; i++) {
-        if (idle->shunned[i].job_hash == job_hash && idle->shunned[i].for_ms > 0) {
-            return &idle->shunned[i];
-        }
-    }
-    return NULL;
-}
-
-static void shun_for(struct idle *idle, uint32_t job_hash, uint32_t for_ms, uint64_t now_ms)
-{
-    struct shunned *s = shunned_find(idle, job_hash);
-    if (s == NULL) {
-        s = &idle->shunned[idle->shunned_next];
-        idle->shunned_next = (uint8_t)((idle->shunned_next + 1) % HIRING_SHUNNED);
-    }
-    *s = (struct shunned){job_hash, for_ms, now_ms + for_ms};
-}
-
-/*
- * The peer took the offer, or kept silent. That the job is offered to it again means that nothing
- * came of it: the oftener, the rarer.
- */
-static void shun(struct idle *idle, uint32_t job_hash, uint64_t now_ms)
-{
-    const struct shunned *s = shunned_find(idle, job_hash);
-    uint32_t for_ms = s != NULL ? s->for_ms * 2 : HIRING_SAME_JOB_MIN_MS;
-    shun_for(idle, job_hash, for_ms < HIRING_SAME_JOB_MAX_MS ? for_ms : HIRING_SAME_JOB_MAX_MS,
-             now_ms);
-}
-
-static bool shuns(const struct idle *idle, uint32_t job_hash, uint64_t now_ms)
-{
-    for (size_t i = 0; i < HIRING_SHUNNED; i++) {
-        if (idle->shunned[i].job_hash == job_hash && now_ms < idle->shunned[i].until_ms) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool fits(const struct hiring *h, const struct demand *demand, const struct idle *idle,
                  uint64_t now_ms)
 {
-    return demand->conn != idle->conn && has_all(&idle->abilities, &demand->needs) &&
-           !shuns(idle, demand->job_hash, now_ms) &&
+    return demand->conn != idle->conn && traits_have_all(&idle->abilities, &demand->needs) &&
+           shuns_until_ms(&idle->shuns, demand->job_hash, now_ms) == 0 &&
            can_dial(h, idle->host, hirer_at(h, demand->hirer)->host);
 }
 
@@ -307,9 +224,9 @@ static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, str
             retry_later(h, now_ms);
             return;
         }
-        const struct shunned *s = shunned_find(idle_at(h, tries[i]), demand->job_hash);
-        if (s != NULL && now_ms < s->until_ms) {
-            again_ms = s->until_ms < again_ms ? s->until_ms : again_ms;
+        uint64_t until_ms = shuns_until_ms(&idle_at(h, tries[i])->shuns, demand->job_hash, now_ms);
+        if (until_ms != 0) {
+            again_ms = until_ms < again_ms ? until_ms : again_ms;
         } else if (fits(h, demand, idle_at(h, tries[i]), now_ms)) {
             offer(h, number, tries[i], now_ms, out);
         }
@@ -379,7 +296,7 @@ enum pn_status hiring_idle(struct hiring *h, uint32_t *number, const struct hiri
     idle->conn = said->conn;
     idle->host = said->host;
     idle->slots = said->slots;
-    idle->abilities = traits_of(h, said->abilities);
+    idle->abilities = traits_of(h->seed, said->abilities);
     if (idle->state == IDLE_OFFERED) {
         return PN_OK; /* its answer is on its way */
     }
@@ -526,7 +443,7 @@ enum pn_status hiring_demand(struct hiring *h, uint32_t *head, const struct hiri
     struct demand *demand = demand_at(h, number);
     demand->port = said->addr.port;
     demand->slots = said->slots;
-    demand->needs = traits_of(h, said->needs);
+    demand->needs = traits_of(h->seed, said->needs);
     refresh_open(h, number);
     match_demand(h, number, now_ms, out);
     return PN_OK;
@@ -554,9 +471,9 @@ void hiring_answer(struct hiring *h, uint32_t number, uint32_t token, bool taken
         uint16_t met = idle->slots_offered < demand->slots ? idle->slots_offered : demand->slots;
         demand->slots = (uint16_t)(demand->slots - (taken ? met : 0));
         if (taken) {
-            shun(idle, demand->job_hash, now_ms);
+            shuns_offered(&idle->shuns, demand->job_hash, now_ms);
         } else {
-            shun_for(idle, demand->job_hash, HIRING_PASSED_MS, now_ms);
+            shuns_passed(&idle->shuns, demand->job_hash, now_ms);
         }
         refresh_open(h, demand_number);
     }
@@ -642,7 +559,7 @@ void hiring_tick(struct hiring *h, uint64_t now_ms, struct says *out)
         struct idle *idle = idle_at(h, h->offered.first);
         uint32_t demand = end_offer(h, h->offered.first);
         if (demand != POOL_NONE) {
-            shun(idle, demand_at(h, demand)->job_hash, now_ms);
+            shuns_offered(&idle->shuns, demand_at(h, demand)->job_hash, now_ms);
             refresh_open(h, demand);
             match_demand(h, demand, now_ms, out);
         }

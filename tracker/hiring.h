@@ -18,14 +18,9 @@
 enum {
     HIRING_ANSWER_MS = 10000,  /* TAKE or PASS must come within */
     HIRING_ENGAGED_MS = 10000, /* after TAKE nobody else is told of the peer for so long */
-    /* After TAKE or silence the same job is not offered again for a while, which doubles. */
-    HIRING_SAME_JOB_MIN_MS = 1000,
-    HIRING_SAME_JOB_MAX_MS = 60000,
-    HIRING_PASSED_MS = 600000, /* nor after PASS for so long */
     HIRING_OFFERS_MAX = 100,   /* unanswered HIREs of one demand */
     HIRING_TRIES_MAX = 256,    /* pairs looked at in one go, see hiring_tick */
     HIRING_RETRY_MS = 100,
-    HIRING_SHUNNED = 4, /* jobs that an idle peer remembers having been offered */
 };
 
 struct hiring {

@@ -37,7 +37,7 @@ struct tracker_client_ops {
     /* Close it (or stop dialling) without telling. */
     void (*hang_up)(void *arg);
     void (*send)(void *arg, struct pn_bytes bytes);
-    /* A master wants us: true answers TAKE (then dial it, after a jitter), false PASS. */
+    /* A master wants us: true answers TAKE (dial it: the tracker hires at a pace), false PASS. */
     bool (*on_hire)(void *arg, const struct addr *master, const struct digest *job);
     /* Peers serving a job; known is how many the tracker has. Borrowed for the call. */
     void (*on_peers)(void *arg, const struct digest *job, const struct addr *peers, size_t count,

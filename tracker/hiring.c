@@ -52,6 +52,7 @@ struct hirer {
     uint32_t demand_count;
     uint32_t place;    /* in open, while turns is not empty */
     struct fifo turns; /* its open demands: they take turns */
+    uint64_t paid_ms;  /* until then its HIREs are paid for, at HIRING_PACE_MS each */
 };
 
 void hiring_init(struct hiring *h, struct hosts *hosts, struct random *random,
@@ -176,6 +177,12 @@ static void refresh_open(struct hiring *h, uint32_t number)
     }
 }
 
+/* Whoever is hired dials at once: a master is not to meet ten thousand handshakes in one second. */
+static bool may_hire(const struct hirer *hirer, uint64_t now_ms)
+{
+    return hirer->paid_ms < now_ms + (uint64_t)HIRING_PACE_MS * HIRING_BURST;
+}
+
 static void offer(struct hiring *h, uint32_t demand_number, uint32_t idle_number, uint64_t now_ms,
                   struct says *out)
 {
@@ -191,11 +198,13 @@ static void offer(struct hiring *h, uint32_t demand_number, uint32_t idle_number
     fifo_push(&h->offered, idle_number);
     demand->offer_count++;
     demand->slots_offered += idle->slots_offered;
+    struct hirer *hirer = hirer_at(h, demand->hirer);
+    hirer->paid_ms = (hirer->paid_ms > now_ms ? hirer->paid_ms : now_ms) + HIRING_PACE_MS;
     refresh_open(h, demand_number);
 
     struct trackline *line = says_add(out, idle->conn, TRACKLINE_ANSWER, TRACKLINE_HIRE);
     line->token = idle->token;
-    line->addr = hosts_addr(h->hosts, hirer_at(h, demand->hirer)->host);
+    line->addr = hosts_addr(h->hosts, hirer->host);
     line->addr.port = demand->port;
     line->job = (struct trackline_job){.kind = TRACKLINE_JOB, .id = demand->job};
 }
@@ -224,6 +233,10 @@ static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, str
             retry_later(h, now_ms);
             return;
         }
+        if (!may_hire(hirer_at(h, demand->hirer), now_ms)) {
+            retry_later(h, now_ms + HIRING_RETRY_MS);
+            return;
+        }
         uint64_t until_ms = shuns_until_ms(&idle_at(h, tries[i])->shuns, demand->job_hash, now_ms);
         if (until_ms != 0) {
             again_ms = until_ms < again_ms ? until_ms : again_ms;
@@ -249,6 +262,10 @@ static void match_idle(struct hiring *h, uint32_t number, uint64_t now_ms, struc
     while (draw_next(&draw, &place)) {
         struct hirer *hirer = hirer_at(h, h->open[place]);
         uint32_t demand = hirer->turns.first;
+        if (!may_hire(hirer, now_ms)) {
+            retry_later(h, now_ms + HIRING_RETRY_MS);
+            continue;
+        }
         for (; demand != POOL_NONE; demand = fifo_next(&hirer->turns, demand)) {
             if (tries-- == 0 || says_are_full(out)) {
                 retry_later(h, now_ms + HIRING_RETRY_MS);

@@ -1,6 +1,8 @@
 /* Demand and idle peers: whichever comes later, needs, answers, silence, fairness. */
 #include "tests/unit/registry_fixture.h"
 
+#include "tracker/hiring.h"
+
 static struct fixture f;
 
 static int open_default(void **state)
@@ -272,6 +274,57 @@ static void unanswered_offers_are_bounded(void **state)
     assert_int_equal(fixture_count(&f, "HIRE"), 150);
 }
 
+/* Everybody who is hired takes at once, and so do those who are hired in their wake. */
+static uint32_t take_all(void)
+{
+    static char heard[FIXTURE_TRACE_BYTES];
+    uint32_t taken = 0;
+    while (strstr(f.trace, "HIRE ") != NULL) {
+        memcpy(heard, f.trace, sizeof heard);
+        fixture_forget(&f);
+        for (const char *line = heard; *line != '\0'; line = strchr(line, '\n') + 1) {
+            const char *hire = strstr(line, ": HIRE ");
+            if (hire != NULL && hire < strchr(line, '\n')) {
+                answer((uint32_t)strtoul(line, NULL, 10), "TAKE",
+                       (uint32_t)strtoul(hire + 7, NULL, 10));
+                taken++;
+            }
+        }
+    }
+    return taken;
+}
+
+/* A master is hired for at a pace that it can greet; a small pool does not notice. */
+static void a_large_pool_is_hired_by_and_by(void **state)
+{
+    (void)state;
+    enum { PEERS = 2000 };
+    uint32_t peers[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = fixture_connect(&f, "10.0.0.1");
+        fixture_say(&f, peers[i], "IDLE 1");
+    }
+    uint32_t master = fixture_connect(&f, "192.0.2.1");
+    uint32_t other = fixture_connect(&f, "192.0.3.1");
+    uint32_t taken = 0;
+    uint64_t started_ms = f.now_ms;
+    fixture_forget(&f);
+    fixture_say(&f, master, "DEMAND 4000 #1 60000");
+    while (taken < PEERS - 1) {
+        taken += take_all();
+        assert_true(taken <= HIRING_BURST + (f.now_ms - started_ms) / HIRING_PACE_MS + 1);
+        if (taken > PEERS / 2 && other != POOL_NONE) { /* it holds nobody else up */
+            fixture_say(&f, other, "DEMAND 5000 #2 1");
+            assert_int_equal(fixture_count(&f, "HIRE"), 1);
+            fixture_forget(&f);
+            other = POOL_NONE;
+        }
+        fixture_wait(&f, 10);
+        assert_true(f.now_ms - started_ms < 5000);
+    }
+    assert_true(f.now_ms - started_ms > 3000);
+}
+
 /* One able peer among thousands that are not is found, if not in the first go. */
 static void the_needle_is_found_in_time(void **state)
 {
@@ -327,6 +380,7 @@ int main(void)
         CASE(nobody_is_hired_by_itself_or_out_of_reach),
         CASE(hirers_are_served_alike_however_many_jobs_they_have),
         CASE(unanswered_offers_are_bounded),
+        CASE(a_large_pool_is_hired_by_and_by),
         CASE(the_needle_is_found_in_time),
         CASE(wanted_work_can_be_asked_for),
     };

@@ -10,12 +10,11 @@
 struct entry {
     uint32_t host;
     uint32_t set;
-    uint32_t place; /* in the set's members */
+    uint32_t place; /* in the set's members: the verified ones come first */
     uint32_t expires_s;
     uint32_t wheel_prev; /* WHEEL_HEAD | second: the first of that second */
     uint32_t wheel_next;
     uint16_t port;
-    bool verified;
 };
 
 static const uint32_t WHEEL_HEAD = 0x80000000u;
@@ -25,6 +24,7 @@ enum { FEW = 2 };
 struct set {
     struct trackline_job job;
     uint32_t count;
+    uint32_t verified_count;
     uint32_t cap; /* FEW: the members are inside; 0: the record is free */
     union {
         uint32_t few[FEW];
@@ -234,8 +234,32 @@ static enum pn_status entry_add(struct sets *s, uint32_t set_number, uint32_t ho
     return PN_OK;
 }
 
+static void members_swap(const struct sets *s, struct set *set, uint32_t a, uint32_t b)
+{
+    uint32_t *members = members_of(set);
+    uint32_t number = members[a];
+    members[a] = members[b];
+    members[b] = number;
+    entry_at(s, members[a])->place = a;
+    entry_at(s, members[b])->place = b;
+}
+
+/* Moves the entry across the border between the verified and the others. */
+static void entry_verify(const struct sets *s, uint32_t number, bool verified)
+{
+    const struct entry *entry = entry_at(s, number);
+    struct set *set = set_at(s, entry->set);
+    if (verified == (entry->place < set->verified_count)) {
+        return;
+    }
+    set->verified_count -= !verified;
+    members_swap(s, set, entry->place, set->verified_count);
+    set->verified_count += verified;
+}
+
 static void entry_remove(struct sets *s, uint32_t number)
 {
+    entry_verify(s, number, false);
     const struct entry entry = *entry_at(s, number);
     struct set *set = set_at(s, entry.set);
     uint32_t *members = members_of(set);
@@ -314,7 +338,7 @@ void sets_verify(struct sets *s, const struct trackline_job *job, const struct a
 {
     uint32_t number = find(s, job, addr);
     if (number != POOL_NONE) {
-        entry_at(s, number)->verified = verified;
+        entry_verify(s, number, verified);
     }
 }
 
@@ -402,8 +426,7 @@ static bool may_see(const struct sets *s, const struct entry *entry, const struc
                     uint32_t asker_host)
 {
     bool self = entry->host == asker_host && entry->port == asker->addr.port;
-    return !self && (entry->verified || !asker->verified_only) &&
-           !(asker->public_only && hosts_is_lan(s->hosts, entry->host));
+    return !self && !(asker->public_only && hosts_is_lan(s->hosts, entry->host));
 }
 
 static void pick(const struct sets *s, uint32_t number, struct picking *p)
@@ -445,7 +468,7 @@ void sets_sample(const struct sets *s, const struct trackline_job *job, uint32_t
     picking.net_share = count_max / SETS_WIDE_NET_DIVISOR;
     picking.net_share += picking.net_share == 0;
     struct draw draw;
-    draw_init(&draw, random, set->count);
+    draw_init(&draw, random, asker->verified_only ? set->verified_count : set->count);
     uint32_t place;
     uint32_t draws = count_max * SETS_DRAWS_PER_ANSWER;
     while (out->count < count_max && draws-- > 0 && draw_next(&draw, &place)) {

@@ -479,6 +479,35 @@ static void so_many_are_dialled_at_a_time(void **state)
     listed(b, "QUERY #1 9", "1: PEER 10.0.0.1 5012\n1: END 1 66\n");
 }
 
+/* Whoever fills a job's set with ports that nobody can reach hides nobody. */
+static void the_reached_are_found_among_many_that_are_not(void **state)
+{
+    (void)state;
+    open_strict();
+    uint32_t flood = greet("10.0.0.1", "HELLO preon/1");
+    uint32_t good = greet("10.0.0.2", "HELLO preon/1 proof=7");
+    char line[64];
+    for (int port = 0; port < 10000; port++) {
+        (void)snprintf(line, sizeof line, "INFORM %d #1 %d", 2000 + port, 300 + port % 300);
+        fixture_say(&f, flood, line);
+        if (port % 2500 == 0) {
+            (void)snprintf(line, sizeof line, "INFORM %d #1 600", 4000 + port / 2500);
+            fixture_say(&f, good, line);
+            answer(dial(), 7);
+        }
+        fixture_forget(&f);
+    }
+    for (uint32_t count = 4; count > 0; count--) {
+        (void)snprintf(line, sizeof line, "DELETE %u #1", 4000 + count);
+        fixture_say(&f, good, line); /* the fifth is not there */
+        fixture_forget(&f);
+        fixture_say(&f, flood, "QUERY #1 9");
+        assert_int_equal(fixture_count(&f, "PEER 10.0.0.2 400"), count);
+        assert_int_equal(fixture_count(&f, "PEER "), count);
+        fixture_wait(&f, 60000); /* others expire around them */
+    }
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_default, close_fixture)
@@ -499,6 +528,7 @@ int main(void)
         CASE(an_answer_counts_for_ten_minutes),
         CASE(few_ports_of_an_address_and_of_a_network_are_dialled),
         CASE(so_many_are_dialled_at_a_time),
+        CASE(the_reached_are_found_among_many_that_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ struct exchange {
     bool dropped[LINKS];
     bool congested;
     bool quiet; /* of the last that finished */
+    struct addr dialled;
 };
 
 static struct exchange x;
@@ -49,15 +50,23 @@ static void on_drop(void *arg, uint32_t link)
     x.dropped[link] = true;
 }
 
-static bool open_board(void)
+static void on_dial(void *arg, const struct addr *addr)
 {
-    static const struct switchboard_ops OPS = {
-        .send = on_send, .finish = on_finish, .drop = on_drop};
+    (void)arg;
+    x.dialled = *addr;
+}
+
+static bool open_board_that(void (*dials)(void *arg, const struct addr *addr))
+{
+    const struct switchboard_ops ops = {
+        .send = on_send, .finish = on_finish, .drop = on_drop, .dial = dials};
     struct registry_config config = registry_config_default();
     memset(&x, 0, sizeof x);
-    x.board = switchboard_new(&config, &OPS, NULL, 0);
+    x.board = switchboard_new(&config, &ops, NULL, 0);
     return x.board != NULL;
 }
+
+static bool open_board(void) { return open_board_that(NULL); }
 
 static uint32_t dial(uint8_t host, uint64_t now_ms)
 {
@@ -79,6 +88,24 @@ static void give(uint32_t link, const char *text, size_t step, uint64_t now_ms)
             switchboard_received(x.board, link, (struct pn_bytes){exact, piece}, now_ms), piece);
         free(exact);
     }
+}
+
+/* With somebody to dial back, entries are listed when their listener has said its token. */
+static void a_dial_back_decides_who_is_listed(void **state)
+{
+    (void)state;
+    assert_true(open_board_that(on_dial));
+    uint32_t peer = dial(1, 0);
+    uint32_t asker = dial(2, 0);
+    char text[ADDR_TEXT_BYTES];
+    give(peer, "HELLO preon/1 proof=12\nINFORM 4000 " JOB " 30\n", 999, 0);
+    assert_string_equal(addr_text(&x.dialled, text), "192.0.2.1:4000");
+    give(asker, "HELLO preon/1\nQUERY " JOB " 9\n", 999, 0);
+    switchboard_dialled(x.board, &x.dialled, 12, 5);
+    give(asker, "QUERY " JOB " 9\n", 999, 5);
+    assert_string_equal(x.out[asker], "HELLO preon/1 192.0.2.2 1800 45\nEND 0 1\n"
+                                      "PEER 192.0.2.1 4000\nEND 1 1\n");
+    switchboard_free(x.board);
 }
 
 static void every_cut_gives_the_same_answers(void **state)
@@ -262,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cut_gives_the_same_answers),
+        cmocka_unit_test(a_dial_back_decides_who_is_listed),
         cmocka_unit_test(one_shot_needs_no_end_of_line),
         cmocka_unit_test(too_long_is_noticed_before_its_end),
         cmocka_unit_test(deadlines_are_absolute),

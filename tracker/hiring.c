@@ -12,6 +12,7 @@ enum idle_state {
     IDLE_OFFERED, /* HIRE is under way */
     IDLE_ENGAGED, /* took an offer and has not yet said what became of it */
     IDLE_SILENT,  /* did not answer: waits for a sign of life */
+    IDLE_RESTING, /* not idle: kept for what it shuns */
 };
 
 struct idle {
@@ -147,6 +148,9 @@ static void leave_state(struct hiring *h, uint32_t number)
         fifo_remove(&h->engaged, number);
         return;
     case IDLE_SILENT:
+        return;
+    case IDLE_RESTING:
+        h->resting_count--;
         return;
     }
 }
@@ -325,7 +329,7 @@ enum pn_status hiring_idle(struct hiring *h, uint32_t *number, const struct hiri
     return PN_OK;
 }
 
-void hiring_busy(struct hiring *h, uint32_t number)
+static void leave_offer_too(struct hiring *h, uint32_t number)
 {
     if (idle_at(h, number)->state == IDLE_OFFERED) {
         uint32_t demand = end_offer(h, number);
@@ -335,8 +339,27 @@ void hiring_busy(struct hiring *h, uint32_t number)
     } else {
         leave_state(h, number);
     }
+}
+
+void hiring_busy(struct hiring *h, uint32_t number)
+{
+    leave_offer_too(h, number);
+    idle_at(h, number)->state = IDLE_RESTING;
+    h->resting_count++;
+}
+
+void hiring_gone(struct hiring *h, uint32_t number)
+{
+    leave_offer_too(h, number);
     pool_give(&h->idles, number);
 }
+
+bool hiring_is_idle(const struct hiring *h, uint32_t number)
+{
+    return number != POOL_NONE && idle_at(h, number)->state != IDLE_RESTING;
+}
+
+uint32_t hiring_idle_count(const struct hiring *h) { return h->idles.count - h->resting_count; }
 
 static uint32_t host_hash(uint32_t host) { return host * 2654435761u; }
 

@@ -35,6 +35,7 @@ struct hiring {
     struct fifo engaged; /* idles by when they took it */
     uint32_t *available; /* idles that may be offered work: owned array of numbers */
     uint32_t available_count;
+    uint32_t resting_count;
     uint32_t available_cap;
     uint32_t *open; /* hirers with demand that is not met: owned array of numbers */
     uint32_t open_count;
@@ -74,8 +75,17 @@ void hiring_fini(struct hiring *h);
 enum pn_status hiring_idle(struct hiring *h, uint32_t *number, const struct hiring_idle *idle,
                            uint64_t now_ms, struct says *out);
 
-/* The peer is no longer idle. */
+/*
+ * The peer is not idle for now. What it shuns is remembered: one that is turned away again and
+ * again, and busy in between, is not hired for the same job in a circle.
+ */
 void hiring_busy(struct hiring *h, uint32_t number);
+
+/* Its connection is gone. */
+void hiring_gone(struct hiring *h, uint32_t number);
+
+bool hiring_is_idle(const struct hiring *h, uint32_t number); /* POOL_NONE: false */
+uint32_t hiring_idle_count(const struct hiring *h);
 
 /*
  * Adds or restates a demand of this connection (a list from *head, POOL_NONE when empty): slots is

@@ -122,7 +122,7 @@ static void disconnect(struct registry *r, uint32_t number)
 {
     struct conn *conn = conn_at(r, number);
     if (conn->idle != POOL_NONE) {
-        hiring_busy(&r->hiring, conn->idle);
+        hiring_gone(&r->hiring, conn->idle);
     }
     hiring_withdraw(&r->hiring, conn->demands);
     hosts_release(&r->hosts, conn->host, HOSTS_CONNECTION);
@@ -214,7 +214,7 @@ static void query_legacy(struct registry *r, const struct registry_event *ev, st
 
 static uint32_t idle_peers_beside(const struct registry *r, uint32_t conn)
 {
-    return r->hiring.idles.count - (conn_at(r, conn)->idle != POOL_NONE);
+    return hiring_idle_count(&r->hiring) - hiring_is_idle(&r->hiring, conn_at(r, conn)->idle);
 }
 
 static void query(struct registry *r, const struct registry_event *ev, struct says *says)
@@ -254,7 +254,6 @@ static void idle(struct registry *r, const struct registry_event *ev, struct say
     if (ev->line->slots == 0) {
         if (conn->idle != POOL_NONE) {
             hiring_busy(&r->hiring, conn->idle);
-            conn->idle = POOL_NONE;
         }
         say_ok(says, ev, 0);
         return;
@@ -441,7 +440,7 @@ struct registry_stats registry_stats(const struct registry *r)
         .connections = r->conns.count,
         .entries = r->sets.entries.count,
         .legacy_entries = r->legacy.entries.count,
-        .idle_peers = r->hiring.idles.count,
+        .idle_peers = hiring_idle_count(&r->hiring),
         .demands = r->hiring.demands.count,
         .bytes = sets_bytes(&r->sets) + sets_bytes(&r->legacy) + hosts_bytes(&r->hosts) +
                  hiring_bytes(&r->hiring) + proofs_bytes(&r->proofs) + pool_bytes(&r->conns),

@@ -182,6 +182,25 @@ static void what_came_to_nothing_is_offered_ever_more_rarely(void **state)
     }
 }
 
+/* A peer with one slot is busy from TAKE until it is turned away: what it shuns outlives that. */
+static void who_is_turned_away_is_not_hired_in_a_circle(void **state)
+{
+    (void)state;
+    uint32_t master = fixture_connect(&f, "192.0.2.1");
+    uint32_t other = fixture_connect(&f, "192.0.3.1");
+    uint32_t a = fixture_connect(&f, "198.51.100.1");
+    fixture_say(&f, a, "IDLE 1");
+    fixture_say(&f, master, "DEMAND 4000 #1 4");
+    answer(a, "TAKE", fixture_token(&f));
+    fixture_say(&f, a, "IDLE 0");
+    fixture_forget(&f);
+    fixture_say(&f, master, "QUERY idle 0");
+    traced("0: END 0 0\n"); /* it does not count while it is busy */
+    fixture_say(&f, a, "IDLE 1");
+    fixture_say(&f, other, "DEMAND 4000 #2 1");
+    traced("2: OK 1\n1: OK 1\n2: HIRE T 192.0.3.1 4000 #2\n"); /* another job is welcome */
+}
+
 static void silence_is_an_answer_after_ten_seconds(void **state)
 {
     (void)state;
@@ -375,6 +394,7 @@ int main(void)
         CASE(who_took_is_left_alone_until_it_says_more),
         CASE(who_took_in_vain_is_offered_again),
         CASE(what_came_to_nothing_is_offered_ever_more_rarely),
+        CASE(who_is_turned_away_is_not_hired_in_a_circle),
         CASE(silence_is_an_answer_after_ten_seconds),
         CASE(a_vanished_master_hires_nobody),
         CASE(nobody_is_hired_by_itself_or_out_of_reach),

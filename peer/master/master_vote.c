@@ -486,8 +486,9 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
 {
     struct open_slice *s;
     struct ballot *b;
-    if (!locate(m, ev, &s, &b)) {
-        if (ev->status == PN_OK) {
+    /* Also of before a resume: then nobody knows here what was pulled, and it is had once more. */
+    if (!locate(m, ev, &s, &b) || b->copy != COPY_PULLING) {
+        if (ev->status == PN_OK && (b == NULL || b->copy != COPY_HERE)) {
             master_let_go_copy(m, ev->slice, ev->attempt);
         }
         return;
@@ -526,7 +527,7 @@ void master_on_judged(struct master *m, const struct master_event *ev)
 {
     struct open_slice *s;
     struct ballot *b;
-    if (!locate(m, ev, &s, &b)) {
+    if (!locate(m, ev, &s, &b) || b->copy != COPY_HERE) {
         return;
     }
     s->provisional = false;

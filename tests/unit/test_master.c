@@ -354,6 +354,30 @@ static void a_pull_that_fails(void **state)
     expect("2<keep pull ");
 }
 
+/* Cancelled and resumed while outputs were on their way: their arrival is not what a vote lacks. */
+static void a_pull_of_before_a_resume(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<0 (vote) pull ");
+    const struct record r = actions.records[0];
+    master_free(master);
+    master = master_new(&config);
+    assert_non_null(master);
+    assert_int_equal(master_replay(master, &r), PN_OK);
+    start();
+    pulled(2, 0, PN_OK);
+    expect("forget ");
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<0 2<keep pull ");
+    pulled(2, 0, PN_OK);
+    expect("(output) (final) ");
+}
+
 static void votes_that_do_not_count(void **state)
 {
     (void)state;
@@ -550,6 +574,7 @@ int main(void)
         TEST(a_worker_leaves_the_job),
         TEST(the_own_worker_is_missed_when_a_tie_is_to_be_broken),
         TEST(a_pull_that_fails),
+        TEST(a_pull_of_before_a_resume),
         TEST(votes_that_do_not_count),
         TEST(a_dispute),
         TEST(a_failed_slice_needs_two),

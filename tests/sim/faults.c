@@ -55,11 +55,55 @@ static void tracker_fault(struct sim *s)
     }
 }
 
+/* Nothing is lost on a stream: it comes when the way is free again, if the end still waits. */
+static void stall(struct sim_link *l, int end, uint64_t until_us)
+{
+    l->end[end].due_us = until_us > l->end[end].due_us ? until_us : l->end[end].due_us;
+}
+
+bool sim_is_island(const struct sim *s, const struct sim_node *n)
+{
+    return n->island_until_us > s->now_us;
+}
+
+static void cut_off(struct sim *s, struct sim_node *n)
+{
+    n->island_until_us = s->now_us + sim_between(&s->faults, SIM_S, 200 * SIM_S);
+    sim_trace(s, "node %u is cut off for %llu s", n->index,
+              (unsigned long long)((n->island_until_us - s->now_us) / SIM_S));
+    for (size_t i = 0; i < s->link_count; i++) {
+        struct sim_link *l = s->links[i];
+        if (!l->own && (l->end[0].node == n->index || l->end[1].node == n->index)) {
+            stall(l, 0, n->island_until_us);
+            stall(l, 1, n->island_until_us);
+        }
+    }
+    struct sim_wire *w = sim_wire_at(s, n->tracker.wire);
+    if (w != NULL) {
+        w->due_us[0] = w->due_us[1] = n->island_until_us;
+    }
+}
+
+static void all_down(struct sim *s)
+{
+    sim_trace(s, "everything crashes");
+    if (s->tracker.board != NULL) {
+        sim_tracker_down(s, sim_chance(&s->faults, 50));
+        (void)sim_after(s, sim_between(&s->faults, SIM_MS, 20 * SIM_S), SIM_TRACKER_START, 0);
+    }
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        if (s->nodes[i].up) {
+            sim_node_crash(s, &s->nodes[i]);
+            sim_restart_later(s, &s->nodes[i], 20 * SIM_S);
+        }
+    }
+}
+
 /* One of the kinds that this world knows, but for those that are aimed. */
 static uint32_t any_kind(struct sim *s)
 {
-    uint32_t kinds =
-        s->scenario->faults & ~(uint32_t)(SIM_COMMIT_CRASHES | SIM_AIMED_CRASH | SIM_NEWCOMERS);
+    uint32_t kinds = s->scenario->faults & ~(uint32_t)(SIM_COMMIT_CRASHES | SIM_AIMED_CRASH |
+                                                       SIM_NEWCOMERS | SIM_AIMED_WORKER);
     uint32_t count = (uint32_t)__builtin_popcount(kinds);
     for (uint32_t skip = count > 0 ? (uint32_t)random_below(&s->faults, count) : 0; skip > 0;
          skip--) {
@@ -112,6 +156,23 @@ void sim_fault(struct sim *s)
     case SIM_TRACKER:
         tracker_fault(s);
         break;
+    case SIM_STALLS:
+        if (l != NULL) {
+            uint64_t until_us = s->now_us + sim_between(&s->faults, SIM_S, 120 * SIM_S);
+            bool both = sim_chance(&s->faults, 50);
+            sim_trace(s, "link %u stalls", l->id);
+            stall(l, 0, until_us);
+            stall(l, 1, both ? until_us : 0);
+        }
+        break;
+    case SIM_ISLANDS:
+        cut_off(s, &s->nodes[random_below(&s->faults, s->node_count)]);
+        break;
+    case SIM_ALL_DOWN:
+        if (sim_chance(&s->faults, 20)) {
+            all_down(s);
+        }
+        break;
     case SIM_WIRES:
         sim_wire_fault(s);
         break;
@@ -128,6 +189,9 @@ void sim_calm(struct sim *s)
 {
     sim_trace(s, "faults stop");
     s->calm = true;
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        s->nodes[i].island_until_us = 0; /* for dials; links still stall as long as they do */
+    }
     for (uint32_t i = 0; i < s->master_count; i++) {
         s->masters[i].disk.failing = false;
         if (s->masters[i].broken) {

@@ -66,8 +66,8 @@ static void resume(struct sim *s, struct sim_master *m)
         again_later(s, m, SIM_RESUME, 100 * SIM_MS);
         return;
     }
-    if (stats.state == JOB_RUNNING) {
-        return; /* it is already */
+    if (stats.state == JOB_RUNNING || stats.state == JOB_STOPPED) {
+        return; /* it is already, or will with its machine */
     }
     sim_trace(s, "master %u is resumed", m->job);
     sim_master_down(s, m);

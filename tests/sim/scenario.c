@@ -4,7 +4,7 @@
 
 #define ALL_FAULTS                                                                                 \
     (SIM_BREAKS | SIM_PARTITIONS | SIM_WORKER_CRASHES | SIM_MASTER_CRASHES | SIM_LEAVING |         \
-     SIM_STOPS | SIM_TRACKER | SIM_WIRES)
+     SIM_STOPS | SIM_TRACKER | SIM_WIRES | SIM_STALLS | SIM_ISLANDS | SIM_AIMED_WORKER)
 
 /* One row a world. Seeds take them in turn. */
 static const struct sim_scenario scenarios[] = {
@@ -225,6 +225,25 @@ static const struct sim_scenario scenarios[] = {
      .big_every = 4,
      .role_count = {[SIM_EQUIVOCATOR] = 1, [SIM_FLOODER] = 1, [SIM_ABANDONER] = 1},
      .faults = SIM_BREAKS | SIM_MASTER_CRASHES | SIM_AIMED_CRASH},
+    {.name = "all-down",
+     .slices_min = 10,
+     .slices_max = 40,
+     .masters = 2,
+     .workers = 5,
+     .quorum = 2,
+     .own_slots = 0,
+     .big_every = 3,
+     .role_count = {[SIM_LIAR] = 1},
+     .faults = SIM_ALL_DOWN | SIM_AIMED_WORKER},
+    {.name = "islands",
+     .slices_min = 10,
+     .slices_max = 40,
+     .masters = 1,
+     .workers = 5,
+     .quorum = 2,
+     .own_slots = 1,
+     .big_every = 3,
+     .faults = SIM_STALLS | SIM_ISLANDS | SIM_PARTITIONS | SIM_AIMED_WORKER},
     {.name = "tracker",
      .slices_min = 100,
      .slices_max = 160,
@@ -368,6 +387,10 @@ void sim_scenario_build(struct sim *s)
     if ((c->faults & SIM_AIMED_CRASH) != 0) {
         s->crash_commit = 1 + s->seed / SCENARIO_COUNT % 40;
         s->crash_moment = (uint32_t)(s->seed / SCENARIO_COUNT % 3);
+    }
+    if ((c->faults & SIM_AIMED_WORKER) != 0) {
+        s->crash_result = 1 + s->seed / SCENARIO_COUNT % 60;
+        s->result_moment = (uint32_t)(s->seed / SCENARIO_COUNT % SIM_RESULT_MOMENTS);
     }
     /*
      * Done in time: half-open links are found out, leases of what silent workers hold run out,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 enum {
+    TIMERS_PER_SECOND_MAX = 60,        /* of all cores together */
     EVENTS_PER_SECOND_MAX = 50 * 1000, /* of virtual time: more is a busy loop */
     CLEAR_UP_US =
         40 * 1000 * 1000, /* who is still joining, on the slowest link, hears it at last */
@@ -146,6 +147,7 @@ static bool of_the_past(const struct sim *s, const struct sim_event *e)
     case SIM_SYNCED:
     case SIM_GONE:
     case SIM_MISCHIEF:
+    case SIM_WORKER_ANSWERED:
     case SIM_WIRE_CONNECT:
     case SIM_REFRESH:
     case SIM_HIRED_DUE:
@@ -199,6 +201,7 @@ static void happen(struct sim *s, const struct sim_event *e)
     case SIM_FILES:
     case SIM_OWN_TIE:
     case SIM_MISCHIEF:
+    case SIM_WORKER_ANSWERED:
         sim_worker_event(s, e);
         break;
     case SIM_FAULT:
@@ -256,11 +259,16 @@ static bool all_ended(const struct sim *s)
     return true;
 }
 
-static void check_pace(struct sim *s)
+static void check_pace(struct sim *s, bool timer)
 {
     if (s->now_us / SIM_S != s->second) {
         s->second = s->now_us / SIM_S;
         s->second_events = 0;
+        s->second_timers = 0;
+    }
+    s->second_timers += timer;
+    if (s->second_timers > TIMERS_PER_SECOND_MAX) {
+        sim_fail(s, "busy loop: over %d timers in one second", TIMERS_PER_SECOND_MAX);
     }
     if (++s->second_events > EVENTS_PER_SECOND_MAX) {
         sim_fail(s, "busy loop: over %d events in one second", EVENTS_PER_SECOND_MAX);
@@ -278,7 +286,7 @@ static void next_event(struct sim *s)
     if (s->now_us > s->deadline_us) {
         sim_watch_late(s);
     }
-    check_pace(s);
+    check_pace(s, lives_in_owner(e));
     if (lives_in_owner(e)) {
         happen(s, e);
         return;

@@ -60,18 +60,22 @@ enum sim_role {
 };
 
 enum sim_faults {
-    SIM_BREAKS = 1,          /* links break */
-    SIM_PARTITIONS = 2,      /* bytes of one direction vanish for a while */
-    SIM_WORKER_CRASHES = 4,  /* and forget what they ran */
-    SIM_MASTER_CRASHES = 8,  /* at random moments */
-    SIM_COMMIT_CRASHES = 16, /* around many commits */
-    SIM_BAD_DISK = 32,       /* a sync fails: nothing more is written until a restart */
-    SIM_LEAVING = 64,        /* workers go in good order, and come back */
-    SIM_STOPS = 128,         /* a master is stopped in good order, and goes on later */
-    SIM_AIMED_CRASH = 256,   /* one crash, around one commit: the seed says which */
-    SIM_TRACKER = 512,       /* crashes, alone or with its machine */
-    SIM_WIRES = 1024,        /* connections to the tracker break, stall, or are cut one way */
-    SIM_NEWCOMERS = 2048,    /* a worker comes whenever the tracker is back, and is to be hired */
+    SIM_BREAKS = 1,           /* links break */
+    SIM_PARTITIONS = 2,       /* bytes of one direction vanish for a while */
+    SIM_WORKER_CRASHES = 4,   /* and forget what they ran */
+    SIM_MASTER_CRASHES = 8,   /* at random moments */
+    SIM_COMMIT_CRASHES = 16,  /* around many commits */
+    SIM_BAD_DISK = 32,        /* a sync fails: nothing more is written until a restart */
+    SIM_LEAVING = 64,         /* workers go in good order, and come back */
+    SIM_STOPS = 128,          /* a master is stopped in good order, and goes on later */
+    SIM_AIMED_CRASH = 256,    /* one crash, around one commit: the seed says which */
+    SIM_TRACKER = 512,        /* crashes, alone or with its machine */
+    SIM_WIRES = 1024,         /* connections to the tracker break, stall, or are cut one way */
+    SIM_NEWCOMERS = 2048,     /* a worker comes whenever the tracker is back, and is to be hired */
+    SIM_STALLS = 4096,        /* a link's bytes come much later, in one direction or both */
+    SIM_ISLANDS = 8192,       /* a machine reaches nobody for a while, and nobody reaches it */
+    SIM_ALL_DOWN = 16384,     /* everything crashes at once */
+    SIM_AIMED_WORKER = 32768, /* one crash of a worker, around one result: the seed says which */
 };
 
 /* One row of scenario.c's table. Counts of roles; the rest of the workers are honest. */
@@ -115,22 +119,23 @@ enum sim_event_kind {
     SIM_CONNECT,       /* node dials job */
     SIM_MASTER_TIMER,
     SIM_WORKER_TIMER,
-    SIM_RAN,          /* node, place */
-    SIM_ON_WAY,       /* node, place */
-    SIM_VETTED,       /* node, job */
-    SIM_FILES,        /* node, job */
-    SIM_PULLED,       /* job, slice, attempt, link */
-    SIM_JUDGED,       /* job, slice, attempt */
-    SIM_SYNCED,       /* job */
-    SIM_OWN_TIE,      /* node: its own worker ties itself to its master */
-    SIM_FAULT,        /* the next one */
-    SIM_START,        /* node comes up */
-    SIM_GONE,         /* node that was leaving is gone */
-    SIM_MISCHIEF,     /* node, a villain, does what it does */
-    SIM_CALM,         /* no more faults */
-    SIM_WIRE_CONNECT, /* node, serial: its client's dial */
-    SIM_WIRE_BYTES,   /* link: the wire's number; end: arrive */
-    SIM_WIRE_CLOSED,  /* link, end: the other side has closed */
+    SIM_RAN,             /* node, place */
+    SIM_ON_WAY,          /* node, place */
+    SIM_VETTED,          /* node, job */
+    SIM_FILES,           /* node, job */
+    SIM_PULLED,          /* job, slice, attempt, link */
+    SIM_JUDGED,          /* job, slice, attempt */
+    SIM_SYNCED,          /* job */
+    SIM_OWN_TIE,         /* node: its own worker ties itself to its master */
+    SIM_FAULT,           /* the next one */
+    SIM_START,           /* node comes up */
+    SIM_GONE,            /* node that was leaving is gone */
+    SIM_WORKER_ANSWERED, /* node: a vote of it, when a crash is aimed there */
+    SIM_MISCHIEF,        /* node, a villain, does what it does */
+    SIM_CALM,            /* no more faults */
+    SIM_WIRE_CONNECT,    /* node, serial: its client's dial */
+    SIM_WIRE_BYTES,      /* link: the wire's number; end: arrive */
+    SIM_WIRE_CLOSED,     /* link, end: the other side has closed */
     SIM_CLIENT_TIMER,
     SIM_TRACKER_TIMER,
     SIM_TRACKER_START,
@@ -223,12 +228,24 @@ struct sim_node {
     struct sim_event timer;
     struct sim_place places[SIM_PLACES_MAX];
     bool dialing[SIM_MASTERS_MAX];
+    uint64_t island_until_us;
+    uint64_t minute; /* that dials are counted in */
+    uint32_t dials;
     struct sim_client tracker;
     struct sim_event client_timer;
     struct sim_output *outputs;
     size_t output_count, output_cap;
     struct sim_old_vote old[8];
     size_t old_count;
+};
+
+/* When a worker crashes around a result. */
+enum sim_result_moment {
+    SIM_BEFORE_KEPT,  /* before its outputs are stored */
+    SIM_BEFORE_VOTED, /* before the core has signed and sent */
+    SIM_AFTER_VOTED,  /* the vote is on its way */
+    SIM_AFTER_ANSWER, /* the master has it */
+    SIM_RESULT_MOMENTS,
 };
 
 struct sim_watch; /* invariants.c */
@@ -267,6 +284,7 @@ struct sim {
     uint64_t deadline_us;
     uint64_t second; /* that is counted, for busy loops */
     uint64_t second_events;
+    uint64_t second_timers;
     struct heap queue;
     struct sim_node nodes[SIM_NODES_MAX];
     uint32_t node_count;
@@ -278,6 +296,9 @@ struct sim {
     size_t link_count, link_cap;
     struct sim_link *inside; /* its session's callback is running */
     uint64_t crash_commit;   /* of master 0: crash around this one; 0: none */
+    uint64_t results;        /* of slices, so far */
+    uint64_t crash_result;   /* a worker's: crash around this one; 0: none */
+    uint32_t result_moment;  /* enum sim_result_moment */
     uint32_t crash_moment;   /* 0 before it is durable, 1 before its report, 2 after */
     bool failed;
     char why[SIM_WHY_BYTES];
@@ -310,6 +331,7 @@ void sim_node_crash(struct sim *s, struct sim_node *n);
 /* faults.c */
 void sim_fault(struct sim *s); /* something happens, and the next is planned */
 void sim_calm(struct sim *s);  /* faults stop: what is down comes up */
+bool sim_is_island(const struct sim *s, const struct sim_node *n);
 void sim_restart_later(struct sim *s, const struct sim_node *n, uint64_t most_us);
 
 /* orders.c */
@@ -339,6 +361,7 @@ struct sim_output *sim_output_find(struct sim_output *list, size_t count, uint32
 /* sim_worker.c */
 void sim_worker_up(struct sim *s, struct sim_node *n);
 void sim_worker_down(struct sim *s, struct sim_node *n);
+bool sim_worker_aimed(struct sim *s, struct sim_node *n, enum sim_result_moment moment);
 void sim_worker_step(struct sim *s, struct sim_node *n, struct worker_event *ev);
 void sim_worker_event(struct sim *s, const struct sim_event *e);
 void sim_result_of(const struct truth *t, uint64_t slice_us, struct worker_result *r);

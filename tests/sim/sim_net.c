@@ -3,7 +3,10 @@
 
 #include "tests/sim/sim.h"
 
-enum { CHUNK_BYTES_MAX = 64 * 1024 };
+enum {
+    CHUNK_BYTES_MAX = 64 * 1024,
+    DIALS_MAX = 30, /* of one worker in a minute: its pauses grow */
+};
 
 struct sim_link *sim_link_of(const struct sim *s, uint32_t link)
 {
@@ -192,14 +195,37 @@ void sim_dial(struct sim *s, struct sim_node *n, uint32_t job)
     }
     n->dialing[job] = true;
     bool own = n->index == job;
+    uint64_t minute = s->now_us / (60 * SIM_S);
+    n->dials = n->minute == minute ? n->dials + !own : !own;
+    n->minute = minute;
+    if (n->dials > DIALS_MAX) {
+        sim_fail(s, "node %u dials masters %u times in a minute", n->index, n->dials);
+    }
     struct sim_event *e =
         sim_after_on(s, own ? 1 : sim_between(&s->random, SIM_MS, 300 * SIM_MS), SIM_CONNECT, n);
     e->job = job;
+    e->attempt = SIM_S;
 }
 
-static void connect_now(struct sim *s, struct sim_node *n, uint32_t job)
+/* Nobody answers: the kernel knocks again, ever more rarely, and then it is given up. */
+static void knock(struct sim *s, struct sim_node *n, uint32_t job, uint64_t pause_us)
+{
+    if (pause_us > 8 * SIM_S) {
+        dial_over(s, n, job);
+        return;
+    }
+    struct sim_event *e = sim_after_on(s, pause_us, SIM_CONNECT, n);
+    e->job = job;
+    e->attempt = pause_us * 2;
+}
+
+static void connect_now(struct sim *s, struct sim_node *n, uint32_t job, uint64_t pause_us)
 {
     struct sim_node *to = &s->nodes[job];
+    if (n != to && (sim_is_island(s, n) || sim_is_island(s, to))) {
+        knock(s, n, job, pause_us);
+        return;
+    }
     if (!to->up || n->worker == NULL) {
         dial_over(s, n, job);
         return;
@@ -291,7 +317,7 @@ static void session_time(struct sim *s, struct sim_link *l, int end)
 void sim_net_event(struct sim *s, const struct sim_event *e)
 {
     if (e->kind == SIM_CONNECT) {
-        connect_now(s, &s->nodes[e->node], e->job);
+        connect_now(s, &s->nodes[e->node], e->job, e->attempt);
         return;
     }
     struct sim_link *l = sim_link_of(s, e->link);

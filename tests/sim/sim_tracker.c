@@ -113,8 +113,8 @@ void sim_wire_connect(struct sim *s, struct sim_node *n, uint64_t knock_us)
     struct addr at = sim_address_of(s, n);
     uint32_t link;
     struct pn_err err;
-    if (t->board == NULL) {
-        if (!t->silent) {
+    if (t->board == NULL || sim_is_island(s, n)) {
+        if (!t->silent && !sim_is_island(s, n)) {
             tracker_client_lost(n->tracker.core, "connection refused", sim_now_ms(s));
         } else { /* the kernel knocks again, ever more rarely, until the client gives up */
             struct sim_event *e = sim_after_on(s, knock_us, SIM_WIRE_CONNECT, n);

@@ -113,10 +113,28 @@ void sim_result_of(const struct truth *t, uint64_t slice_us, struct worker_resul
     }
 }
 
+/* True: the machine has stopped. */
+bool sim_worker_aimed(struct sim *s, struct sim_node *n, enum sim_result_moment moment)
+{
+    if (s->calm || s->results != s->crash_result || s->result_moment != moment || !n->up) {
+        return false;
+    }
+    sim_trace(s, "node %u: crash around result %llu, moment %d", n->index,
+              (unsigned long long)s->results, (int)moment);
+    s->crash_result = 0;
+    sim_node_crash(s, n);
+    sim_restart_later(s, n, 5 * SIM_S);
+    return true;
+}
+
 static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
 {
     struct sim_place *p = &n->places[e->place];
     if (!p->busy || p->serial != e->serial) {
+        return;
+    }
+    s->results++;
+    if (sim_worker_aimed(s, n, SIM_BEFORE_KEPT)) {
         return;
     }
     struct worker_event ev = {.kind = WORKER_RAN, .place = e->place};
@@ -135,8 +153,12 @@ static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
         ev.result = &result;
         keep_output(n, p, lie);
     }
+    if (sim_worker_aimed(s, n, SIM_BEFORE_VOTED)) {
+        return;
+    }
     p->busy = false;
     sim_worker_step(s, n, &ev);
+    (void)sim_worker_aimed(s, n, SIM_AFTER_VOTED);
 }
 
 static void on_way(struct sim *s, struct sim_node *n, const struct sim_event *e)
@@ -243,6 +265,11 @@ enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const s
     struct worker_event ev = {.kind = WORKER_FRAME, .link = l->id, .frame = f};
     sim_watch_called_off(s, &s->nodes[l->end[0].node], f);
     sim_worker_step(s, &s->nodes[l->end[0].node], &ev);
+    if (f->type == FRAME_VOTE && s->result_moment == SIM_AFTER_ANSWER && s->crash_result > 0 &&
+        s->results >= s->crash_result) {
+        /* the first answer from then on, but not within the session's callback */
+        (void)sim_after_on(s, 1, SIM_WORKER_ANSWERED, &s->nodes[l->end[0].node]);
+    }
     return ev.status;
 }
 
@@ -288,6 +315,10 @@ void sim_worker_event(struct sim *s, const struct sim_event *e)
         break;
     case SIM_OWN_TIE:
         own_tie(s, n);
+        break;
+    case SIM_WORKER_ANSWERED:
+        s->crash_result = s->crash_result > 0 ? s->results : 0;
+        (void)sim_worker_aimed(s, n, SIM_AFTER_ANSWER);
         break;
     case SIM_MISCHIEF:
         sim_villain_event(s, n);

@@ -10,6 +10,7 @@
 
 static const struct hello OURS = {.version = 1, .machine_class = "fuzz"};
 
+enum { FLOOD_REQUEST = 0x7fff0000 }; /* its answers fill the queue */
 enum { CUTS = 8, TIME_STEP_MS = 7000, TIME_LEAP_MS = 40000 };
 
 struct seen {
@@ -32,6 +33,19 @@ static enum pn_status on_hello(void *arg, const struct hello *hello, struct pn_e
     return PN_OK;
 }
 
+/* Answers of half the size each time one does not fit any more: then nothing does. */
+static void fill_lane(struct seen *seen, enum session_lane lane)
+{
+    static const uint8_t MUCH[FRAME_BODY_MAX];
+    struct frame answer = {.type = FRAME_VOTE, .flags = FRAME_ANSWER, .body = {MUCH, sizeof MUCH}};
+    enum pn_status status = PN_OK;
+    while (status == PN_OK || answer.body.len > 0) {
+        answer.body.len = status == PN_OK ? answer.body.len : answer.body.len / 2;
+        status = session_send(seen->s, lane, &answer);
+    }
+    seen->flooded = true;
+}
+
 static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *err)
 {
     struct seen *seen = arg;
@@ -47,17 +61,15 @@ static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *
     /* An answer in either lane: it must not disturb what is being read. */
     enum session_lane lane = f->request % 2 == 0 ? SESSION_CONTROL : SESSION_DATA;
     const struct frame answer = {.type = f->type, .flags = FRAME_ANSWER, .body = f->body};
-    enum { FLOOD = 0xff, FLOOD_BODY_MIN = 256 };
-    bool flood = f->request >> 24 == FLOOD && f->body.len >= FLOOD_BODY_MIN;
-    size_t queued;
-    do {
-        queued = session_queued(seen->s, lane);
-        if (session_send(seen->s, lane, &answer) != PN_OK) {
-            seen->flooded = true;
-            break;
-        }
+    size_t queued = session_queued(seen->s, lane);
+    if (session_send(seen->s, lane, &answer) == PN_OK) {
         assert(session_queued(seen->s, lane) == queued + frame_bytes(&answer));
-    } while (flood);
+    } else {
+        seen->flooded = true;
+    }
+    if (f->request == FLOOD_REQUEST) {
+        fill_lane(seen, lane);
+    }
     return PN_OK;
 }
 

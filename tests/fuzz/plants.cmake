@@ -3,7 +3,7 @@
 
 # What reads by the bounded reader fails there.
 set(READER common/reader.c [[len > r->left]] [[len > r->left + 1]])
-foreach(name IN ITEMS claim hello nonce_judge nonce_report order report wire_data work)
+foreach(name IN ITEMS claim hello kept nonce_judge nonce_report order report wire_data work)
     fuzz_finds(${name} fuzz_${name} ${READER})
 endforeach()
 set(FRAME common/frame.c [[in.len < *need]] [[in.len + 1 < *need]] ${READER})

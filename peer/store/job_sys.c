@@ -1,5 +1,6 @@
 /* The jobs of a store: a folder each with its manifest, its owner's signature and its grant. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "peer/store/dir_sys.h"
 #include "peer/store/inside.h"
@@ -12,16 +13,29 @@ static void job_name(const struct digest *job, const char *file, char name[STORE
 }
 
 static enum pn_status write_grant(struct store *s, const char *name, const struct grant *grant,
-                                  struct pn_err *err)
+                                  bool durable, struct pn_err *err)
 {
     uint8_t bytes[GRANT_BYTES_MAX];
     struct pn_bytes encoded = grant_write(grant, bytes, sizeof bytes);
-    return dir_write_file(s->dir_fd, name, encoded, true, err);
+    return dir_write_file(s->dir_fd, name, encoded, durable, err);
 }
 
-/* A job appears whole: written in tmp/, synced, renamed. */
-static enum pn_status write_job(struct store *s, const struct digest *job, struct pn_bytes manifest,
-                                const struct signature *owner, const struct grant *grant,
+/* What is to be kept of a job, and whether through a loss of power too. */
+struct papers {
+    struct pn_bytes manifest;
+    const struct signature *owner;
+    const struct grant *grant; /* NULL: none */
+    bool durable;
+};
+
+static enum pn_status sync_if(struct store *s, const struct papers *p, const char *name,
+                              struct pn_err *err)
+{
+    return p->durable ? dir_sync(s->dir_fd, name, err) : PN_OK;
+}
+
+/* A job appears whole: written in tmp/, synced, renamed. What lay there was found damaged. */
+static enum pn_status write_job(struct store *s, const struct digest *job, const struct papers *p,
                                 struct pn_err *err)
 {
     char tmp[STORE_NAME_BYTES];
@@ -29,23 +43,26 @@ static enum pn_status write_job(struct store *s, const struct digest *job, struc
     char to[STORE_NAME_BYTES];
     store_tmp_name(s, tmp);
     job_name(job, "", to);
-    enum pn_status status = dir_make(s->dir_fd, tmp, err);
+    enum pn_status status = mkdirat(s->dir_fd, tmp, 0700) == 0 ? PN_OK : dir_fail(tmp, err);
     if (status == PN_OK) {
         store_name_add(tmp, "/manifest", file);
-        status = dir_write_file(s->dir_fd, file, manifest, true, err);
+        status = dir_write_file(s->dir_fd, file, p->manifest, p->durable, err);
     }
     if (status == PN_OK) {
         store_name_add(tmp, "/owner", file);
-        status = dir_write_file(s->dir_fd, file, (struct pn_bytes){owner->b, SIGNATURE_BYTES}, true,
-                                err);
+        status = dir_write_file(s->dir_fd, file, (struct pn_bytes){p->owner->b, SIGNATURE_BYTES},
+                                p->durable, err);
     }
-    if (status == PN_OK && grant != NULL) {
+    if (status == PN_OK && p->grant != NULL) {
         store_name_add(tmp, "/grant", file);
-        status = write_grant(s, file, grant, err);
+        status = write_grant(s, file, p->grant, p->durable, err);
     }
-    status = status == PN_OK ? dir_sync(s->dir_fd, tmp, err) : status;
+    status = status == PN_OK ? sync_if(s, p, tmp, err) : status;
+    if (status == PN_OK && dir_has(s->dir_fd, to)) {
+        status = dir_remove(s->dir_fd, to, err);
+    }
     status = status == PN_OK ? dir_rename(s->dir_fd, tmp, to, err) : status;
-    status = status == PN_OK ? dir_sync(s->dir_fd, "jobs", err) : status;
+    status = status == PN_OK ? sync_if(s, p, "jobs", err) : status;
     if (status != PN_OK) {
         (void)dir_remove(s->dir_fd, tmp, NULL);
     }
@@ -53,33 +70,32 @@ static enum pn_status write_job(struct store *s, const struct digest *job, struc
 }
 
 static enum pn_status replace_grant(struct store *s, const struct digest *job,
-                                    const struct grant *grant, struct pn_err *err)
+                                    const struct papers *p, struct pn_err *err)
 {
     char tmp[STORE_NAME_BYTES];
     char name[STORE_NAME_BYTES];
     store_tmp_name(s, tmp);
     job_name(job, "/grant", name);
-    enum pn_status status = write_grant(s, tmp, grant, err);
+    enum pn_status status = write_grant(s, tmp, p->grant, p->durable, err);
     status = status == PN_OK ? dir_rename(s->dir_fd, tmp, name, err) : status;
     job_name(job, "", name);
-    return status == PN_OK ? dir_sync(s->dir_fd, name, err) : status;
+    return status == PN_OK ? sync_if(s, p, name, err) : status;
 }
 
-enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
-                             const struct signature *owner, const struct grant *grant,
-                             struct digest *job, struct pn_err *err)
+static enum pn_status put(struct store *s, const struct papers *p, struct digest *job,
+                          struct pn_err *err)
 {
     struct manifest m;
-    enum pn_status status = manifest_parse(manifest, &m, err);
+    enum pn_status status = manifest_parse(p->manifest, &m, err);
     if (status != PN_OK) {
         return status;
     }
-    manifest_id(manifest, job);
+    manifest_id(p->manifest, job);
     if (store_has_job(s, job)) {
-        status = grant != NULL ? replace_grant(s, job, grant, err) : PN_OK;
+        status = p->grant != NULL ? replace_grant(s, job, p, err) : PN_OK;
         goto out;
     }
-    status = write_job(s, job, manifest, owner, grant, err);
+    status = write_job(s, job, p, err);
     if (status == PN_OK) {
         store_lock(s);
         status = catalogue_add_job(&s->catalogue, job, &m);
@@ -91,6 +107,22 @@ enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
 out:
     manifest_fini(&m);
     return status;
+}
+
+enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
+                             const struct signature *owner, const struct grant *grant,
+                             struct digest *job, struct pn_err *err)
+{
+    const struct papers p = {manifest, owner, grant, true};
+    return put(s, &p, job, err);
+}
+
+enum pn_status store_job_remember(struct store *s, struct pn_bytes manifest,
+                                  const struct signature *owner, const struct grant *grant,
+                                  struct digest *job, struct pn_err *err)
+{
+    const struct papers p = {manifest, owner, grant, false};
+    return put(s, &p, job, err);
 }
 
 static enum pn_status read_owner(struct store *s, const struct digest *job, struct signature *out,

@@ -61,6 +61,15 @@ enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
                              const struct signature *owner, const struct grant *grant,
                              struct digest *job, struct pn_err *err);
 
+/*
+ * The same for somebody else's job, without waiting for the disk: it is there after a crash of this
+ * process; after a loss of power it may be gone or damaged, which is noticed, and it is fetched
+ * again.
+ */
+enum pn_status store_job_remember(struct store *s, struct pn_bytes manifest,
+                                  const struct signature *owner, const struct grant *grant,
+                                  struct digest *job, struct pn_err *err);
+
 /* Freed by store_job_fini. PN_E_NOT_FOUND. */
 enum pn_status store_job_read(struct store *s, const struct digest *job, struct store_job *out,
                               struct pn_err *err);

@@ -129,6 +129,7 @@ struct paper_work {
 };
 
 static void judge_text(struct errand *e, struct pn_bytes text, const struct grant *known);
+static void fetch_manifest(struct errand *e);
 
 static void paper_work(uv_work_t *req)
 {
@@ -139,8 +140,10 @@ static void paper_work(uv_work_t *req)
         w->status = store_job_read(store, &e->job, &w->stored, &w->err);
     } else {
         struct digest job;
-        w->status = store_job_put(store, buffer_bytes(&e->text), &e->owner_signature, &e->grant,
-                                  &job, &w->err);
+        /* A grant that took another's place must not be forgotten. */
+        bool first = e->grant.serial <= 1;
+        w->status = (first ? store_job_remember : store_job_put)(
+            store, buffer_bytes(&e->text), &e->owner_signature, &e->grant, &job, &w->err);
     }
 }
 
@@ -149,7 +152,9 @@ static void after_paper_work(uv_work_t *req, int uv_status)
     struct paper_work *w = req->data;
     struct errand *e = w->errand;
     (void)uv_status;
-    if (w->status != PN_OK) {
+    if (w->status != PN_OK && w->read) { /* damaged by a loss of power: its master has it */
+        fetch_manifest(e);
+    } else if (w->status != PN_OK) {
         refuse(e, PN_E_DENIED, &w->err);
     } else if (w->read) {
         judge_text(e, buffer_bytes(&w->stored.manifest),
@@ -243,15 +248,10 @@ static void on_manifest(void *arg, enum pn_status status, struct pn_bytes text,
     errand_unpin(e);
 }
 
-void errand_vet(struct errand *e, const struct worker_action *x)
+static void fetch_manifest(struct errand *e)
 {
     const struct labour_config *c = &e->of->config;
-    e->run = x->run;
-    e->owner_signature = x->welcome.owner_signature;
-    e->grant_len = x->welcome.grant.len;
-    memcpy(e->grant_bytes, x->welcome.grant.ptr, e->grant_len);
-    if (store_has_job(c->store, &e->job)) {
-        start_paper_work(e, true);
+    if (e->gone) {
         return;
     }
     struct pn_err err;
@@ -265,6 +265,20 @@ void errand_vet(struct errand *e, const struct worker_action *x)
         return;
     }
     errand_pin(e);
+}
+
+void errand_vet(struct errand *e, const struct worker_action *x)
+{
+    const struct labour_config *c = &e->of->config;
+    e->run = x->run;
+    e->owner_signature = x->welcome.owner_signature;
+    e->grant_len = x->welcome.grant.len;
+    memcpy(e->grant_bytes, x->welcome.grant.ptr, e->grant_len);
+    if (store_has_job(c->store, &e->job)) {
+        start_paper_work(e, true);
+        return;
+    }
+    fetch_manifest(e);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

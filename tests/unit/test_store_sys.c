@@ -143,6 +143,36 @@ static struct store_file *open_file(struct store *s)
     return f;
 }
 
+/* Somebody else's job that a loss of power tore: left out, and taken again. */
+static void a_remembered_job_may_be_torn(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct digest job = put_job(s);
+    struct store_job j;
+    OK(store_job_read(s, &job, &j, &err));
+    OK(store_job_remove(s, &job, &err));
+    struct grant grant = {.job = job, .serial = 1, .peer_count = 1};
+    OK(store_job_remember(s, buffer_bytes(&j.manifest), &j.owner, &grant, &job, &err));
+    crash(s);
+    s = start();
+    assert_true(store_has_job(s, &job));
+    char hex[DIGEST_HEX_BYTES];
+    char path[256];
+    digest_hex(&job, hex);
+    (void)snprintf(path, sizeof path, "%s/jobs/%s/manifest", dir, hex);
+    assert_int_equal(truncate(path, 3), 0);
+    crash(s);
+    s = start();
+    assert_false(store_has_job(s, &job));
+    OK(store_job_remember(s, buffer_bytes(&j.manifest), &j.owner, &grant, &job, &err));
+    store_job_fini(&j);
+    OK(store_job_read(s, &job, &j, &err));
+    assert_true(j.granted);
+    store_job_fini(&j);
+    store_close(s);
+}
+
 static void jobs_are_kept_and_removed(void **state)
 {
     (void)state;
@@ -618,6 +648,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(jobs_are_kept_and_removed),
+        TEST(a_remembered_job_may_be_torn),
         TEST(a_file_streams_in_and_is_read_back),
         TEST(other_bytes_than_the_manifest_names_are_refused),
         TEST(blocks_make_a_file),

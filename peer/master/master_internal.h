@@ -3,7 +3,9 @@
  *
  *     master.c        life, events, the job as a whole
  *     master_work.c   workers: join, enlist, give out, progress, give up
- *     master_vote.c   votes: weigh, pull, judge, convict, make final
+ *     master_vote.c   votes: checked, recorded, weighed
+ *     master_decide.c what they decide: pull, judge, convict, seal
+ *     master_final.c  what is sealed and durable: releases, counts, limits
  *     master_replay.c records of the ledger after a restart
  *     master_out.c    actions and records
  */
@@ -101,14 +103,18 @@ uint32_t master_hired_slots(const struct master *m);
 /* master_vote.c */
 enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
                               const struct work_vote *v, struct pn_err *err);
+
+/* master_decide.c */
 void master_on_pulled(struct master *m, const struct master_event *ev);
 void master_on_judged(struct master *m, const struct master_event *ev);
 void master_decide(struct master *m, struct open_slice *s);
 void master_no_more_voters(struct master *m, struct open_slice *s);
-void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt);
 void master_give_up_slice(struct master *m, struct open_slice *s);
-void master_sealed(struct master *m, const struct master_sealing *sealing);
 void master_strike(struct master *m, struct worker_entry *w);
+
+/* master_final.c */
+void master_sealed(struct master *m, const struct master_sealing *sealing);
+void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt);
 
 /* master.c */
 void master_end(struct master *m, enum job_state state, const char *reason);

@@ -26,6 +26,9 @@ if [ $PREON_SLICE = 0 ]; then sleep 5 & kill -0 -1 && echo seen >> out.txt; fi
 exit 0
 """
 
+# What the original's experiments ran: one slice that says something.
+ECHO = "echo $PREON_JOB > out.txt\n"
+
 
 def arguments():
     parser = argparse.ArgumentParser()
@@ -67,13 +70,13 @@ class World:
         self.workers = [self.net.peer(f"w{i}", 2, "--jobs", "any") for i in range(2)]
         self.read = [0, 0]
         self.ends = 0
-        self.script = self.net.path("number.sh")
-        with open(self.script, "w") as f:
-            f.write(NUMBER)
+        for name, text in ("number.sh", NUMBER), ("echo.sh", ECHO):
+            with open(self.net.path(name), "w") as f:
+                f.write(text)
 
-    def words(self, slices):
-        return ["exec", "--slices", str(slices), "--quorum", "1", "--file", self.script,
-                "--output", "out.txt", "--", "sh", "number.sh"]
+    def words(self, slices, script):
+        return ["exec", "--slices", str(slices), "--quorum", "1", "--file", self.net.path(script),
+                "--output", "out.txt", "--", "sh", script]
 
     def ended(self):
         """How many slices have ended; costs little, as it is asked while others are to work."""
@@ -123,7 +126,7 @@ def many_slices():
     try:
         before = cpu_s(world.master)
         begin = time.monotonic()
-        job = world.net.create(*world.words(SLICES))
+        job = world.net.create(*world.words(SLICES, "number.sh"))
         world.net.preon("job", "wait", job, check=0, seconds=300)
         took = time.monotonic() - begin
         spent = cpu_s(world.master) - before
@@ -155,7 +158,7 @@ def many_jobs(count):
         before = cpu_s(world.master)
         begin = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            made = [pool.submit(world.net.create, *world.words(1)) for _ in range(count)]
+            made = [pool.submit(world.net.create, *world.words(1, "echo.sh")) for _ in range(count)]
             ids = [m.result() for m in made]
         created = time.monotonic() - begin
         wait_for(lambda: world.ended() == count, 60 + count * 0.2, f"{count} jobs executed")

@@ -1,0 +1,275 @@
+#include "peer/master/master_internal.h"
+
+static void seal(struct master *m, struct open_slice *s, const struct ballot *b,
+                 enum record_basis basis, bool answer)
+{
+    struct record *r = master_record(m, RECORD_FINAL);
+    if (r == NULL || !master_grow((void **)&m->sealings, m->sealing_count, &m->sealing_cap,
+                                  sizeof *m->sealings)) {
+        master_break(m, "out of memory");
+        return;
+    }
+    r->final = (struct record_final){
+        .slice = s->slice,
+        .class = OUTCOME_NO_START,
+        .basis = basis,
+        .answer = answer,
+        .serial = m->config.serial,
+        .term = m->config.term,
+        .at_wall_ms = m->now_wall_ms,
+    };
+    if (b != NULL) {
+        r->final.attempt = b->attempt;
+        r->final.outputs = b->outputs;
+        r->final.class = b->class;
+        r->final.code = b->code;
+    }
+    s->final_queued = true;
+    m->sealings[m->sealing_count++] = (struct master_sealing){
+        .seq = master_step_seq(m),
+        .slice = s->slice,
+        .attempt = b != NULL ? b->attempt : 0,
+        .good = b != NULL && b->class == OUTCOME_EXITED && b->code == 0,
+        .answer = answer,
+    };
+    plan_need(&m->plan, s, 0, false);
+}
+
+/* Other workers do not help: the master's own run does, or nothing. */
+void master_no_more_voters(struct master *m, struct open_slice *s)
+{
+    if (m->config.own_can_run) {
+        plan_need(&m->plan, s, s->need > 0 ? s->need : 1, true);
+    } else {
+        master_give_up_slice(m, s);
+    }
+}
+
+void master_give_up_slice(struct master *m, struct open_slice *s)
+{
+    if (!s->final_queued) {
+        seal(m, s, NULL, BASIS_GIVEN_UP, false);
+    }
+}
+
+static void convict(struct master *m, uint32_t worker, const struct open_slice *s, uint64_t attempt,
+                    const char *reason)
+{
+    struct worker_entry *w = m->roster.by_index[worker];
+    if (w->liar || w->own) {
+        return;
+    }
+    struct record *r = master_record(m, RECORD_LIE);
+    if (r == NULL || !master_grow((void **)&m->lies, m->lie_count, &m->lie_cap, sizeof *m->lies)) {
+        master_break(m, "out of memory");
+        return;
+    }
+    r->lie = (struct record_lie){.worker = w->plan.peer,
+                                 .slice = s->slice,
+                                 .attempt = attempt,
+                                 .at_wall_ms = m->now_wall_ms};
+    memcpy(r->lie.reason, reason, strnlen(reason, sizeof r->lie.reason - 1));
+    struct master_pending_lie *lie = &m->lies[m->lie_count++];
+    *lie = (struct master_pending_lie){
+        .seq = master_step_seq(m), .peer = w->plan.peer, .slice = s->slice};
+    memcpy(lie->reason, r->lie.reason, sizeof lie->reason);
+    w->liar = true;
+    master_tell_ended(m, w);
+    plan_worker_lost(&m->plan, &w->plan); /* what it has in hand goes to others at once */
+}
+
+/* A different outcome is a lie only where the machine has no say in it. */
+static bool comparable(const struct ballot *b) { return b->class == OUTCOME_EXITED; }
+
+static void seal_agreed(struct master *m, struct open_slice *s, uint8_t index,
+                        enum record_basis basis, bool answer)
+{
+    seal(m, s, &s->tally.ballots[index], basis, answer);
+    if (basis != BASIS_OWN_RUN) {
+        return;
+    }
+    const struct ballot *truth = &s->tally.ballots[index];
+    bool lies = false;
+    for (uint8_t i = 0; i < s->tally.count; i++) {
+        const struct ballot *b = &s->tally.ballots[i];
+        if (!b->own && !ballots_agree(b, truth) && comparable(b) && comparable(truth)) {
+            convict(m, b->worker, s, b->attempt, "its outcome differs from the master's own run");
+            lies = true;
+        }
+    }
+    for (struct worker_entry *w = m->roster.first; lies && w != NULL; w = w->next) {
+        if (w->liar) {
+            master_strike(m, w);
+        }
+    }
+}
+
+/* Of the ballots that agree with ballots[index], one whose outputs can be had; -1: none. */
+static int source_of(const struct master *m, const struct tally *t, uint8_t index)
+{
+    int found = -1;
+    for (uint8_t i = 0; i < t->count; i++) {
+        const struct ballot *b = &t->ballots[i];
+        if (!ballots_agree(b, &t->ballots[index])) {
+            continue;
+        }
+        if (b->copy == COPY_HERE || b->copy == COPY_PULLING) {
+            return i;
+        }
+        if (b->copy == COPY_AT_WORKER && m->roster.by_index[b->worker]->link != 0) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* Votes agree: have a copy of the outputs, have it judged, make it final. */
+static void settle(struct master *m, struct open_slice *s, const struct tally_decision *d)
+{
+    int source = source_of(m, &s->tally, d->index);
+    if (source < 0) {
+        s->bytes_wanted = true; /* nobody has them any more: another run */
+        plan_need(&m->plan, s, 1, false);
+        plan_reconsider(&m->plan, s);
+        return;
+    }
+    struct ballot *b = &s->tally.ballots[source];
+    s->provisional = true;
+    plan_need(&m->plan, s, 0, false);
+    if (b->copy == COPY_AT_WORKER) {
+        struct master_action *x = master_act(m, MASTER_DO_PULL);
+        if (x != NULL) {
+            x->link = m->roster.by_index[b->worker]->link;
+            x->slice = s->slice;
+            x->attempt = b->attempt;
+            x->files = b->files;
+            x->file_count = b->file_count;
+            b->copy = COPY_PULLING;
+        }
+    } else if (b->copy == COPY_HERE) {
+        bool good = b->class == OUTCOME_EXITED && b->code == 0;
+        if (m->config.judged && good) {
+            struct master_action *x = master_act(m, MASTER_DO_JUDGE);
+            if (x != NULL) {
+                x->slice = s->slice;
+                x->attempt = b->attempt;
+            }
+        } else {
+            seal_agreed(m, s, (uint8_t)source, d->basis, false);
+        }
+    }
+}
+
+/* Votes that agree; where the master cannot run the slice itself, a quorum settles disputes too. */
+static bool agreed(const struct master *m, const struct open_slice *s, struct tally_decision *d)
+{
+    tally_decide(&s->tally, &m->config.rule, d);
+    return d->verdict == TALLY_AGREED ||
+           (d->verdict == TALLY_DISPUTED && !m->config.own_can_run && d->missing == 0);
+}
+
+void master_decide(struct master *m, struct open_slice *s)
+{
+    if (s->provisional || s->final_queued || m->broken) {
+        return;
+    }
+    struct tally_decision d;
+    s->bytes_wanted = false;
+    if (agreed(m, s, &d)) {
+        settle(m, s, &d);
+        return;
+    }
+    bool disputed = d.verdict == TALLY_DISPUTED && m->config.own_can_run;
+    plan_need(&m->plan, s, d.missing > 0 ? d.missing : 1, disputed);
+}
+
+/* --- what comes back from the shell ----------------------------------------------------------- */
+
+/* The slice and ballot that an event of the shell is about; false when decided meanwhile. */
+static bool locate(const struct master *m, const struct master_event *ev, struct open_slice **s,
+                   struct ballot **b)
+{
+    *s = plan_slice(&m->plan, ev->slice);
+    *b = *s != NULL ? tally_find(&(*s)->tally, ev->attempt) : NULL;
+    return *b != NULL && !(*s)->final_queued && m->ending == 0;
+}
+
+void master_on_pulled(struct master *m, const struct master_event *ev)
+{
+    struct open_slice *s;
+    struct ballot *b;
+    /* Also of before a resume: then nobody knows here what was pulled, and it is had once more. */
+    if (!locate(m, ev, &s, &b) || b->copy != COPY_PULLING) {
+        if (ev->status == PN_OK && (b == NULL || b->copy != COPY_HERE)) {
+            master_let_go_copy(m, ev->slice, ev->attempt);
+        }
+        return;
+    }
+    s->provisional = false;
+    if (ev->status != PN_OK) {
+        b->copy = COPY_LOST;
+        if (m->roster.by_index[b->worker]->link != 0) { /* it is there and has not got them */
+            plan_back_off(&m->plan, s, m->now_ms);
+        }
+        master_decide(m, s);
+        if (s->bytes_wanted && s->give_ups >= PLAN_GIVE_UPS_MAX) {
+            master_no_more_voters(m, s);
+        }
+        return;
+    }
+    b->copy = COPY_HERE;
+    for (uint8_t i = 0; i < b->file_count; i++) {
+        struct record *r = master_record(m, RECORD_OUTPUT);
+        if (r == NULL) {
+            return;
+        }
+        r->output = (struct record_output){
+            .slice = s->slice,
+            .attempt = b->attempt,
+            .index = b->files[i].index,
+            .size = b->files[i].size,
+            .root = b->files[i].root,
+            .in_file = true,
+        };
+    }
+    master_decide(m, s);
+}
+
+void master_on_judged(struct master *m, const struct master_event *ev)
+{
+    struct open_slice *s;
+    struct ballot *b;
+    if (!locate(m, ev, &s, &b) || b->copy != COPY_HERE) {
+        return;
+    }
+    s->provisional = false;
+    struct tally_decision d;
+    if (ev->truthful) {
+        /* Votes may have been struck since: then it is judged again when enough agree. */
+        if (agreed(m, s, &d) && ballots_agree(b, &s->tally.ballots[d.index])) {
+            seal_agreed(m, s, (uint8_t)(b - s->tally.ballots), d.basis, ev->answer);
+        } else {
+            master_decide(m, s);
+        }
+    } else if (b->own) {
+        master_give_up_slice(m, s); /* our own run: a defect of the program, not a lie */
+    } else {
+        uint32_t worker = b->worker;
+        convict(m, worker, s, b->attempt,
+                ev->reason != NULL ? ev->reason : "the job's own check of its output failed");
+        master_strike(m, m->roster.by_index[worker]);
+        master_decide(m, s); /* its ballot is gone: who is next? */
+    }
+}
+
+void master_strike(struct master *m, struct worker_entry *w)
+{
+    size_t place = 0;
+    for (struct open_slice *s; (s = table_next(&m->plan.open, &place)) != NULL;) {
+        if (!s->final_queued && tally_strike(&s->tally, w->plan.index)) {
+            s->provisional = false;
+            master_decide(m, s);
+            plan_reconsider(&m->plan, s);
+        }
+    }
+}

@@ -22,6 +22,7 @@ struct tracker_client {
     uint64_t proof;
 
     enum tracker_client_state state;
+    uint64_t dialled_ms;  /* when the last dial began */
     uint64_t deadline_ms; /* of this state; READY: when PING or its answer is due */
     uint64_t since_ms;    /* when it began to answer, or not to */
     uint32_t failures;    /* in a row */
@@ -113,6 +114,7 @@ static void update(struct tracker_client *c)
 static void dial(struct tracker_client *c, uint64_t now_ms)
 {
     c->state = TRACKER_CLIENT_DIALLING;
+    c->dialled_ms = now_ms;
     c->deadline_ms = now_ms + TRACKER_CLIENT_ANSWER_MS;
     c->ops.dial(c->arg);
 }
@@ -136,8 +138,11 @@ static void pause_for(struct tracker_client *c, const char *reason, uint64_t now
     c->strange = false;
     (void)snprintf(c->reason, sizeof c->reason, "%s", reason);
     c->state = TRACKER_CLIENT_PAUSING;
-    c->deadline_ms = now_ms + random_backoff(&c->random, TRACKER_CLIENT_BACKOFF_MS, exponent,
-                                             TRACKER_CLIENT_BACKOFF_MAX_MS);
+    /* A dial in vain is part of the pause: a tracker that is back waits for neither's end. */
+    uint64_t due_ms = (was_ready ? now_ms : c->dialled_ms) +
+                      random_backoff(&c->random, TRACKER_CLIENT_BACKOFF_MS, exponent,
+                                     TRACKER_CLIENT_BACKOFF_MAX_MS);
+    c->deadline_ms = due_ms > now_ms ? due_ms : now_ms;
     c->pending_count = 0;
     c->line_len = 0;
     c->peer_count = 0;

@@ -205,6 +205,26 @@ static void after_a_restart_all_is_said_again(void **state)
     traced("dial\n> HELLO preon/1 proof=77\n> INFORM 4000 " JOB_TEXT " 300\n");
 }
 
+/* From dial to dial at most the longest pause, however long a machine that is off gives no answer.
+ */
+static void a_dial_in_vain_is_part_of_the_pause(void **state)
+{
+    (void)state;
+    uint64_t dialled_ms = 1000;
+    for (int failures = 0; failures < 50; failures++) {
+        uint64_t vain_ms = tracker_client_deadline_ms(client);
+        assert_int_equal(vain_ms, dialled_ms + TRACKER_CLIENT_ANSWER_MS);
+        trace[0] = '\0';
+        tracker_client_tick(client, vain_ms);
+        traced("hang up\n");
+        uint64_t due_ms = tracker_client_deadline_ms(client);
+        assert_true(due_ms >= vain_ms && due_ms <= dialled_ms + TRACKER_CLIENT_BACKOFF_MAX_MS);
+        tracker_client_tick(client, due_ms);
+        traced("dial\n");
+        dialled_ms = due_ms;
+    }
+}
+
 static void entries_are_renewed_before_they_expire(void **state)
 {
     (void)state;
@@ -321,6 +341,7 @@ int main(void)
         CASE(being_hired),
         CASE(silence_is_noticed),
         CASE(after_a_restart_all_is_said_again),
+        CASE(a_dial_in_vain_is_part_of_the_pause),
         CASE(entries_are_renewed_before_they_expire),
         CASE(strange_trackers_are_named_and_left),
         CASE(demand_says_what_it_waits_for),

@@ -72,6 +72,8 @@ static void resume(struct sim *s, struct sim_master *m)
     sim_trace(s, "master %u is resumed", m->job);
     sim_master_down(s, m);
     m->config.resumed = true;
+    m->config.timeout_ms =
+        s->calm ? 0 : m->config.timeout_ms; /* at last it gets the time it needs */
     sim_master_up(s, m);
     m->config.resumed = false;
 }

@@ -230,7 +230,7 @@ struct sim_node {
     bool dialing[SIM_MASTERS_MAX];
     uint64_t island_until_us;
     uint64_t minute; /* that dials are counted in */
-    uint32_t dials;
+    uint32_t dials[SIM_MASTERS_MAX];
     struct sim_client tracker;
     struct sim_event client_timer;
     struct sim_output *outputs;

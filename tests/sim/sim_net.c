@@ -5,7 +5,7 @@
 
 enum {
     CHUNK_BYTES_MAX = 64 * 1024,
-    DIALS_MAX = 30, /* of one worker in a minute: its pauses grow */
+    DIALS_MAX = 45, /* of one worker to one master in a minute: its pauses grow */
 };
 
 struct sim_link *sim_link_of(const struct sim *s, uint32_t link)
@@ -196,10 +196,13 @@ void sim_dial(struct sim *s, struct sim_node *n, uint32_t job)
     n->dialing[job] = true;
     bool own = n->index == job;
     uint64_t minute = s->now_us / (60 * SIM_S);
-    n->dials = n->minute == minute ? n->dials + !own : !own;
-    n->minute = minute;
-    if (n->dials > DIALS_MAX) {
-        sim_fail(s, "node %u dials masters %u times in a minute", n->index, n->dials);
+    if (n->minute != minute) {
+        n->minute = minute;
+        memset(n->dials, 0, sizeof n->dials);
+    }
+    n->dials[job] += !own;
+    if (n->dials[job] > DIALS_MAX) {
+        sim_fail(s, "node %u dials master %u %u times in a minute", n->index, job, n->dials[job]);
     }
     struct sim_event *e =
         sim_after_on(s, own ? 1 : sim_between(&s->random, SIM_MS, 300 * SIM_MS), SIM_CONNECT, n);

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
+
 enum { LINE_BYTES = 1024 };
 
 static const char *const LEVEL_NAMES[] = {"error", "warn", "info", "debug"};
@@ -23,15 +25,6 @@ enum pn_status log_level_parse(const char *text, enum log_level *out, struct pn_
         }
     }
     return pn_fail(err, PN_E_RANGE, "log level '%s': allowed are error, warn, info, debug", text);
-}
-
-static void replace_control(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f) {
-            *text = '?';
-        }
-    }
 }
 
 void log_write(enum log_level level, const char *area, const char *format, ...)
@@ -53,7 +46,7 @@ void log_write(enum log_level level, const char *area, const char *format, ...)
     int body = vsnprintf(line + len, sizeof line - len - 1, format, args);
     va_end(args);
     if (body > 0) {
-        replace_control(line + len);
+        utf8_tame(line + len, false);
         len += strlen(line + len);
     }
     line[len++] = '\n';

@@ -5,6 +5,7 @@
 
 #include "common/hash.h"
 #include "common/manifest_rules.h"
+#include "common/utf8.h"
 
 void manifest_init(struct manifest *m, enum manifest_kind kind)
 {
@@ -148,7 +149,7 @@ enum pn_status manifest_add_env(struct manifest *m, const char *key, const char 
     entry[key_len] = '=';
     memcpy(entry + key_len + 1, value, value_len + 1);
     status = rules_env(entry, err);
-    if (status == PN_OK && !rules_utf8(pn_bytes_str(entry))) {
+    if (status == PN_OK && !utf8_valid(pn_bytes_str(entry))) {
         status = pn_fail(err, PN_E_MALFORMED, "env = %s: the value must be UTF-8", key);
     }
     if (status != PN_OK) {
@@ -179,7 +180,7 @@ enum pn_status manifest_set_command(struct manifest *m, enum program_kind kind,
     }
     enum pn_status status = rules_program(kind, args[0], err);
     for (uint32_t i = 0; status == PN_OK && i < arg_count; i++) {
-        if (!rules_utf8(pn_bytes_str(args[i]))) {
+        if (!utf8_valid(pn_bytes_str(args[i]))) {
             status = pn_fail(err, PN_E_MALFORMED, "command: word %u must be UTF-8", i);
         }
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/manifest_rules.h"
+#include "common/utf8.h"
 
 enum { SHOWN_MAX = 48 }; /* bytes of a line in a sentence */
 
@@ -23,7 +24,7 @@ enum pn_status lines_start(struct lines *p)
     }
     p->line = (struct pn_bytes){p->rest.ptr, (size_t)(end - p->rest.ptr)};
     p->rest = (struct pn_bytes){end + 1, p->rest.len - p->line.len - 1};
-    bool clean = rules_utf8(p->line);
+    bool clean = utf8_valid(p->line);
     for (size_t i = 0; clean && i < p->line.len; i++) {
         clean = !rules_control(p->line.ptr[i]);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/hash.h"
+#include "common/utf8.h"
 
 enum { PROGRAM_NAME_MAX = 32 };
 
@@ -42,13 +43,9 @@ void limits_from_values(const uint64_t values[LIMIT_COUNT], struct limits *out)
 const char *rules_shown(const char *name, char shown[RULES_SHOWN_BYTES])
 {
     size_t len = strnlen(name, RULES_SHOWN_BYTES - 1);
-    for (size_t i = 0; i < len; i++) {
-        shown[i] = name[i];
-        if (rules_control((uint8_t)shown[i])) {
-            shown[i] = '?';
-        }
-    }
+    memcpy(shown, name, len);
     shown[len] = '\0';
+    utf8_tame(shown, false);
     return shown;
 }
 
@@ -96,7 +93,9 @@ static const char *name_fault(const char *name)
         return "must have 1 to 255 bytes";
     }
     for (size_t i = 0; i < len; i++) {
-        if (rules_control((uint8_t)name[i]) || name[i] == '\\' || name[i] == '=') {
+        /* U+0080 to U+009F are control characters too: terminals obey them. */
+        bool high = (uint8_t)name[i] == 0xc2 && (uint8_t)name[i + 1] < 0xa0;
+        if (rules_control((uint8_t)name[i]) || high || name[i] == '\\' || name[i] == '=') {
             return "must not hold control characters, '\\' or '='";
         }
     }
@@ -114,7 +113,7 @@ static const char *name_fault(const char *name)
         }
         part += part_len + 1;
     }
-    return rules_utf8(pn_bytes_str(name)) ? NULL : "must be UTF-8";
+    return utf8_valid(pn_bytes_str(name)) ? NULL : "must be UTF-8";
 }
 
 bool manifest_name_valid(const char *name) { return name_fault(name) == NULL; }
@@ -199,50 +198,6 @@ enum pn_status rules_program(enum program_kind kind, const char *program, struct
         break;
     }
     return PN_OK;
-}
-
-/* The length of the UTF-8 sequence at the front of p (left >= 1), 0 when it is none (RFC 3629). */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-    uint8_t low =
-        0x80; /* bounds of the second byte: exclude overlong forms, surrogates, > 10FFFF */
-    uint8_t high = 0xbf;
-    size_t len = 0;
-    if (p[0] < 0x80) {
-        return 1;
-    }
-    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-        len = 2;
-    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        len = 3;
-        low = p[0] == 0xe0 ? 0xa0 : low;
-        high = p[0] == 0xed ? 0x9f : high;
-    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        len = 4;
-        low = p[0] == 0xf0 ? 0x90 : low;
-        high = p[0] == 0xf4 ? 0x8f : high;
-    }
-    if (len == 0 || len > left || p[1] < low || p[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < len; i++) {
-        if (p[i] < 0x80 || p[i] > 0xbf) {
-            return 0;
-        }
-    }
-    return len;
-}
-
-bool rules_utf8(struct pn_bytes text)
-{
-    for (size_t at = 0; at < text.len;) {
-        size_t len = text.ptr[at] == 0 ? 0 : utf8_length(text.ptr + at, text.len - at);
-        if (len == 0) {
-            return false;
-        }
-        at += len;
-    }
-    return true;
 }
 
 /* The three lists whose names are paths, seen alike. */

@@ -49,9 +49,6 @@ enum pn_status rules_program(enum program_kind kind, const char *program, struct
 /* Everything that concerns several lines. The lists are sorted. */
 enum pn_status rules_whole(const struct manifest *m, struct pn_err *err);
 
-/* Valid UTF-8 without NUL. */
-bool rules_utf8(struct pn_bytes text);
-
 /* 0x01..0x1f and 0x7f; a plain space is not one. */
 static inline bool rules_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/utf8.h"
 #include "tools/paths_sys.h"
 
 /* A setting from environment or file, NULL when neither has it. */
@@ -114,11 +115,7 @@ static void print_line(const char *text)
 {
     char line[1024];
     (void)snprintf(line, sizeof line, "preon: %s", text);
-    for (char *p = line; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        }
-    }
+    utf8_tame(line, false);
     (void)fprintf(stderr, "%s\n", line);
 }
 

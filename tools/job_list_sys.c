@@ -160,9 +160,9 @@ static void print_log(const json_t *answer)
                       progress_number(attempt, "attempt"), progress_text(attempt, "worker"),
                       progress_text(attempt, "outcome"),
                       progress_number(attempt, "wall_ms") / 1000);
-        (void)fputs(progress_text(attempt, "stdout"), stdout);
+        print_foreign(stdout, progress_text(attempt, "stdout"));
         (void)fflush(stdout);
-        (void)fputs(progress_text(attempt, "stderr"), stderr);
+        print_foreign(stderr, progress_text(attempt, "stderr"));
     }
 }
 

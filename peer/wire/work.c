@@ -2,6 +2,7 @@
 
 #include "common/frame.h"
 #include "common/reader.h"
+#include "common/utf8.h"
 #include "common/writer.h"
 
 /* Every body here begins with these. */
@@ -305,9 +306,10 @@ enum pn_status work_parse_give_up(struct pn_bytes in, struct work_give_up *out, 
         return malformed(err, "give up", in);
     }
     g.reason = (enum work_reason)reason;
-    for (size_t i = 0; i < text.len; i++) { /* people read it: nothing that moves a cursor */
-        g.text[i] = text.ptr[i] >= ' ' && text.ptr[i] != 0x7f ? (char)text.ptr[i] : '?';
+    for (size_t i = 0; i < text.len; i++) {
+        g.text[i] = text.ptr[i] != 0 ? (char)text.ptr[i] : '?';
     }
+    utf8_tame(g.text, false); /* people read it: nothing that moves a cursor */
     *out = g;
     return PN_OK;
 }

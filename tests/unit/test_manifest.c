@@ -274,6 +274,9 @@ static void every_rule_has_its_sentence(void **state)
          "line 8: file '/a': a name must be relative, without empty, '.' or '..' parts"},
         {HEAD "[files]\na\\b = 1 " HEX64 "\n" EXEC,
          "line 8: file 'a\\b': a name must not hold control characters, '\\' or '='"},
+        {HEAD "[files]\na\xc2\x9b = 1 " HEX64 "\n" EXEC,
+         "line 8: file 'a?"
+         "?': a name must not hold control characters, '\\' or '='"},
         {HEAD "[files]\nb = 1 " HEX64 "\na = 1 " HEX64 "\n" EXEC,
          "file 'a': twice, or not in sorted order"},
         {HEAD "[files]\na = 1 " HEX64 "\na = 2 " HEX64 "\n" EXEC,

@@ -239,10 +239,10 @@ static void bounds_of_hiring(void **state)
 static void texts_for_people_are_tidied(void **state)
 {
     (void)state;
-    struct work_give_up g = {what, WORK_CANNOT_RUN, "\x1b[2Jno\nroom"};
+    struct work_give_up g = {what, WORK_CANNOT_RUN, "\x1b[2Jno\nroom\xc2\x9b"};
     assert_int_equal(work_write_give_up(&g, &frame), PN_OK);
     assert_int_equal(work_parse_give_up(work_body(&frame), &g, NULL), PN_OK);
-    assert_string_equal(g.text, "?[2Jno?room");
+    assert_string_equal(g.text, "?[2Jno?room??");
 }
 
 static void progress_over_its_total(void **state)

@@ -1,6 +1,7 @@
 #include "tools/job_results_sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,19 +114,30 @@ static enum pn_status fetch_output(struct home *h, const char *job_id, uint64_t 
 
 /* --- files --- */
 
-/* Opens PATH.part; the caller renames it. */
+/*
+ * Opens "=part" beside path, which the caller renames: no output can have that name (manifest.h),
+ * and a path whose name is as long as names may be leaves no room for a longer one. What lies there
+ * already is replaced and not written through: it could be a link to elsewhere.
+ */
 static FILE *open_part(const char *path, char part[PATH_BYTES_MAX], struct pn_err *err)
 {
-    if (snprintf(part, PATH_BYTES_MAX, "%s.part", path) >= PATH_BYTES_MAX) {
+    const char *slash = strrchr(path, '/');
+    const int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+    if (snprintf(part, PATH_BYTES_MAX, "%.*s=part", folder, path) >= PATH_BYTES_MAX) {
         (void)pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", path);
         return NULL;
     }
     if (paths_make_parent(path, 0777, err) != PN_OK) {
         return NULL;
     }
-    FILE *file = fopen(part, "wbe");
+    (void)unlink(part);
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (file == NULL) {
         (void)pn_fail(err, PN_E_SYSTEM, "%s: %s", part, strerror(errno));
+        if (fd >= 0) {
+            (void)close(fd);
+        }
     }
     return file;
 }

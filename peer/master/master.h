@@ -80,8 +80,8 @@ struct master_event {
     enum pn_status status;
     uint64_t slice;
     uint64_t attempt;
-    bool truthful; /* MASTER_JUDGED: well-formed and true */
-    bool answer;   /* MASTER_JUDGED: holds what is searched for */
+    bool truthful;      /* MASTER_JUDGED: well-formed and true */
+    bool answer;        /* MASTER_JUDGED: holds what is searched for */
     const char *reason; /* of a stop; MASTER_JUDGED: what is wrong, NULL for no particular */
 };
 

@@ -271,10 +271,12 @@ class Listener:
 class LyingTracker:
     """Answers OK to everything, and hires whoever comes to whatever it is told."""
 
-    def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, at=("127.0.0.1", 0)):
+        self.socket = socket.create_server(at)
         self.port = self.socket.getsockname()[1]
         self.clients = []
+        self.taken = []  # tokens
+        self.passed = []
         self.tokens = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -293,13 +295,15 @@ class LyingTracker:
                 if word == "HELLO":
                     client.sendall(b"HELLO preon/1 127.0.0.1 1800 45\n")
                     self.clients.append(client)
-                elif word not in ("TAKE", "PASS"):
+                elif word in ("TAKE", "PASS"):
+                    (self.taken if word == "TAKE" else self.passed).append(int(line.split()[1]))
+                else:
                     client.sendall(b"PONG\n" if word == "PING" else b"OK 0\n")
 
-    def hire(self, port, job):
+    def hire(self, port, job, at="127.0.0.1"):
         self.tokens += 1
         for client in self.clients:
-            client.sendall(f"HIRE {self.tokens} 127.0.0.1 {port} {job}\n".encode())
+            client.sendall(f"HIRE {self.tokens} {at} {port} {job}\n".encode())
 
     def close(self):
         self.socket.close()

@@ -9,7 +9,7 @@ import unittest
 
 import lab
 from lab import Lab
-from peer_client import CRITICAL, HELLO, Identity, Link, hello_body
+from peer_client import CRITICAL, HELLO, Identity, Link, LyingTracker, hello_body
 from preon_process import PATIENCE, wait_for
 from tracker_process import Lines
 
@@ -152,6 +152,36 @@ class DialBack(unittest.TestCase):
         self.assertEqual(len(good.taken), 1)
         time.sleep(0.5)  # nobody is dialled again
         self.assertEqual(sum(len(p.taken) for p in ports), UNDER_WAY_MAX)
+
+    def test_a_lying_tracker_turns_no_peer_against_a_host(self):
+        liar_host = self.net.host("liar", "192.0.2.66")
+        with liar_host.here():
+            liar = LyingTracker(("192.0.2.66", 7600))
+        self.addCleanup(liar.close)
+        victim_host = self.net.host("victim", "198.51.100.30")
+        victims = [self.listener(victim_host, "198.51.100.30", port)
+                   for port in (25, 4000, 4001, 4002)]
+        volunteer = self.net.host("volunteer", "192.0.3.20")
+        own = self.listener(volunteer, "127.0.0.1", 4000)
+        self.net.tracker_address = "192.0.2.66:7600"
+        self.net.peer_at(volunteer, 64)
+        wait_for(lambda: liar.clients, 10)
+        for i in range(100):
+            for port in 25, 4000, 4001, 4002:
+                liar.hire(port, f"{i:02x}{port:04x}" + "0" * 58, "198.51.100.30")
+            for lan in "127.0.0.1", "10.0.0.1", "224.0.0.1":
+                liar.hire(4000, f"{i:02x}" + "1" * 62, lan)
+        wait_for(lambda: len(liar.taken) + len(liar.passed) == liar.tokens, 10)
+        wait_for(lambda: any(v.taken for v in victims), 5)
+        time.sleep(1)
+        self.assertEqual([len(v.taken) for v in victims], [0, 1, 0, 0])
+        self.assertEqual(own.taken, [])
+        self.assertEqual(len(liar.taken), 1)
+        # more hosts than a minute has dials for, each in a network of its own
+        for net in range(200):
+            liar.hire(4000, f"{net:02x}" + "2" * 62, f"203.0.{net}.1")
+        wait_for(lambda: len(liar.taken) + len(liar.passed) == liar.tokens, 10)
+        self.assertEqual(len(liar.taken), 30)
 
 
 if __name__ == "__main__":

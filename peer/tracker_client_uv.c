@@ -309,7 +309,6 @@ static void on_timer(uv_timer_t *timer)
     settle(all);
 }
 
-/* After every event: what went wrong is told, what was said goes out, the timer follows. */
 /* Operators read in the log when a tracker comes and goes, once for each reason. */
 static void tell_change(struct tracker *t)
 {
@@ -332,6 +331,7 @@ static void tell_change(struct tracker *t)
     }
 }
 
+/* After every event: what went wrong is told, what was said goes out, the timer follows. */
 static void settle(struct trackers *all)
 {
     uint64_t due_ms = UINT64_MAX;

@@ -95,6 +95,7 @@ static void fail_session(struct ledger *l, const struct pn_err *err)
 {
     l->failed = true;
     l->failure = *err;
+    l->sweeping = false; /* that would be another try */
 }
 
 static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)

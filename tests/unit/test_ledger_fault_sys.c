@@ -265,6 +265,33 @@ static void test_failed_sync(void **state)
     }
 }
 
+/* Rows of a removed job wait to be deleted: not in a session that has failed. */
+static void test_no_sweep_after_a_failure(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20, ROWS = 2000 };
+    static struct record rows[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        rows[i] = fixture_final(i, 1);
+    }
+    for (int round = 0; round < ROUNDS; round++) { /* either may come first: batch or sweep */
+        struct fixture *f = fixture_new();
+        struct pn_err err = {0};
+        assert_int_equal(fixture_commit(f, rows, ROWS), PN_OK);
+        atomic_store(&failed_count, 0);
+        assert_int_equal(ledger_remove_job(f->ledger, &f->job, &f->run, &err), PN_OK);
+        atomic_store(&writes_left, 0);
+        const struct ledger_job job = {.job = fixture_digest('j', 2), .run = f->run, .name = ""};
+        assert_int_equal(ledger_add_job(f->ledger, &job, &err), PN_E_FULL);
+        for (int i = 0; i < 10; i++) { /* time enough for the thread to try again */
+            assert_int_equal(fixture_commit(f, NULL, 0), PN_E_FULL);
+        }
+        assert_int_equal(atomic_load(&failed_count), 1);
+        atomic_store(&writes_left, -1);
+        fixture_free(f);
+    }
+}
+
 /* A checkpoint's failed sync ends the session too: SQLite alone would try again and believe it. */
 static void test_failed_checkpoint(void **state)
 {
@@ -558,10 +585,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kill_at_any_moment), /* forks: before any thread but its own */
-        cmocka_unit_test(test_really_full_disk),      cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_failed_sync),           cmocka_unit_test(test_failed_checkpoint),
-        cmocka_unit_test(test_opening_on_a_bad_disk), cmocka_unit_test(test_newer_is_refused),
-        cmocka_unit_test(test_foreign_is_refused),    cmocka_unit_test(test_damaged_is_refused),
+        cmocka_unit_test(test_really_full_disk),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_failed_sync),
+        cmocka_unit_test(test_failed_checkpoint),
+        cmocka_unit_test(test_opening_on_a_bad_disk),
+        cmocka_unit_test(test_newer_is_refused),
+        cmocka_unit_test(test_foreign_is_refused),
+        cmocka_unit_test(test_damaged_is_refused),
+        cmocka_unit_test(test_no_sweep_after_a_failure),
     };
     return cmocka_run_group_tests(tests, install_shim, NULL);
 }

@@ -156,6 +156,13 @@ static enum pn_status make_folders(struct store *s, struct pn_err *err)
         status = dir_make(s->dir_fd, folders[i], err);
     }
     s->unclean = dir_has(s->dir_fd, "running");
+    /*
+     * What was killed may have renamed and made folders without having synced them: they are found
+     * in place now, and whoever finds them so promises them.
+     */
+    if (status == PN_OK && s->unclean && syncfs(s->dir_fd) != 0) {
+        return dir_fail(".", err);
+    }
     if (status == PN_OK && !s->unclean) {
         status = dir_write_file(s->dir_fd, "running", (struct pn_bytes){NULL, 0}, true, err);
     }

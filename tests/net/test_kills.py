@@ -7,7 +7,7 @@ import unittest
 
 from preon_process import Net, wait_for
 
-SLICES = 160
+SLICES = 400  # more than are final when the last kill comes
 SEED = int(os.environ.get("PREON_SEED", "1"))
 
 
@@ -31,6 +31,10 @@ class Kills(unittest.TestCase):
         path = self.net.path("master", "ledger.db")
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as db:
             return dict(db.execute("select slice, at_ms from finals"))
+
+    def kill(self, victim):
+        self.assertLess(len(self.final_slices()), SLICES, "the job was over before the last kill")
+        victim.kill()
 
     def check(self):
         self.net.preon("job", "wait", self.job, check=0, seconds=120)
@@ -56,7 +60,7 @@ class Kills(unittest.TestCase):
         self.job = self.net.create(*self.words)
         for _ in range(20):
             time.sleep(self.random.uniform(0.05, 0.5))
-            master.kill()
+            self.kill(master)
             master = self.net.peer("master", 0)
         self.check()
 
@@ -69,7 +73,7 @@ class Kills(unittest.TestCase):
         for _ in range(20):
             time.sleep(self.random.uniform(0.05, 0.4))
             i = self.random.randrange(3)
-            workers[i].kill()
+            self.kill(workers[i])
             workers[i] = self.net.peer(f"w{i}", 2, "--jobs", "any")
         self.check()
 

@@ -56,6 +56,7 @@ struct peer_config {
      * ready_fd's other end is gone.
      */
     bool embedded;
+    bool look;    /* embedded, to answer questions: asks no tracker, leads nothing on */
     int ready_fd; /* the line "ready" goes there when the control socket answers; -1: stdout */
 
     const char *user; /* to drop to when started as root; NULL: the folder's owner or "nobody" */

@@ -33,6 +33,21 @@ static void open_control(struct peer *p);
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* Why runs of ours do not go on. */
+static void tell_waiting(struct peer *p)
+{
+    static const struct waiting stillness = {
+        .waits = true,
+        .cause = "no peer runs here to go on with it",
+        .remedy = "start `preon peer`, or `preon job resume` it",
+    };
+    if (p->config->look) {
+        leads_set_waiting(p->leads, &stillness);
+    } else {
+        hiring_tell_waiting(p->hiring);
+    }
+}
+
 static void on_refresh(uv_timer_t *timer)
 {
     struct peer *p = timer->data;
@@ -40,7 +55,7 @@ static void on_refresh(uv_timer_t *timer)
     if (p->open && !p->leaving) {
         leads_own_has_room(p->leads);
         hiring_refresh(p->hiring);
-        hiring_tell_waiting(p->hiring);
+        tell_waiting(p);
     }
 }
 
@@ -67,7 +82,7 @@ static void on_poll(uv_timer_t *timer)
         struct worker_stats stats;
         labour_stats(p->labour, &stats);
         p->idle_since_ms = stats.engagement_count > 0 ? clock_now_ms() : p->idle_since_ms;
-        hiring_tell_waiting(p->hiring);
+        tell_waiting(p);
     }
 }
 

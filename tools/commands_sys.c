@@ -39,6 +39,7 @@ static const struct args_option PEER_OPTIONS[] = {
 
 static const struct args_option EMBEDDED_OPTIONS[] = {
     {"embedded", '\0', ARGS_FLAG, 0, 0, NULL, "for as long as a command's job lasts", NULL},
+    {"look", '\0', ARGS_FLAG, 0, 0, NULL, "only to answer questions", NULL},
     {"ready-fd", '\0', ARGS_U64, 0, 1 << 20, "FD", "say \"ready\" there; end when it closes", NULL},
 };
 

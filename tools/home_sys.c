@@ -51,6 +51,7 @@ static void make_words(struct context *c, enum home_wish wish, struct child_word
     add_words(w, "--log-level", "warn");
     if (wish == HOME_TO_LOOK) {
         add_words(w, "--threads", "0");
+        w->list[w->count++] = "--look";
         return;
     }
     if (context_text(c, "threads") != NULL) {

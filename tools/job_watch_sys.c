@@ -246,7 +246,7 @@ enum exit_code watch_job(struct context *c, struct home *h, const struct watch *
         char text[HUMAN_BYTES];
         code = complain_text(EXIT_CODE_TIMED_OUT, "job %.12s has not ended within %s", w->job_id,
                              human_duration(w->timeout_ms, text));
-    } else if (status == PN_OK) {
+    } else if (status == PN_OK || status == PN_E_CLOSED) {
         code =
             complain_text(EXIT_CODE_UNREACHABLE,
                           "the peer has ended; start it and `preon job follow %.12s`", w->job_id);
@@ -259,6 +259,25 @@ enum exit_code watch_job(struct context *c, struct home *h, const struct watch *
 
 /* --- commands --- */
 
+/* No peer runs: what has ended is told, and nothing else would ever come. */
+static enum exit_code watch_stillness(struct context *c, struct home *h, const struct watch *w)
+{
+    char request[REQUEST_BYTES];
+    struct pn_err err;
+    json_t *job = NULL;
+    (void)snprintf(request, sizeof request, "/v1/jobs/%s", w->job_id);
+    if (client_ask(h->client, "GET", request, NULL, &job, &err) != PN_OK) {
+        return complain(&err);
+    }
+    const bool over = json_is_true(json_object_get(job, "ended"));
+    json_decref(job);
+    return over ? watch_job(c, h, w)
+                : complain_text(EXIT_CODE_UNREACHABLE,
+                                "no peer runs here to go on with job %.12s; start `preon peer`, or "
+                                "`preon job resume %.12s`",
+                                w->job_id, w->job_id);
+}
+
 static enum exit_code follow(struct context *c, bool silent)
 {
     struct home h;
@@ -269,7 +288,7 @@ static enum exit_code follow(struct context *c, bool silent)
     }
     const struct watch w = {
         .job_id = id, .timeout_ms = args_u64(&c->args, "timeout"), .silent = silent};
-    code = watch_job(c, &h, &w);
+    code = h.embedded ? watch_stillness(c, &h, &w) : watch_job(c, &h, &w);
     home_close(&h);
     return code;
 }

@@ -86,6 +86,9 @@ static enum pn_status take_trackers(const struct context *c, struct peer_words *
                                     struct peer_config *out, struct pn_err *err)
 {
     char item[CONTEXT_ITEM_BYTES];
+    if (out->look) {
+        return PN_OK;
+    }
     for (size_t i = 0; context_item(c, "tracker", i, item) != NULL; i++) {
         if (i == PEER_TRACKERS_MAX) {
             return pn_fail(err, PN_E_TOO_BIG, "--tracker: at most %d", PEER_TRACKERS_MAX);
@@ -208,6 +211,7 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
     *out = (struct peer_config){
         .data_dir = c->data_dir,
         .embedded = args_given(&c->args, "embedded"),
+        .look = args_given(&c->args, "look"),
         .ready_fd = args_given(&c->args, "ready-fd") ? (int)args_u64(&c->args, "ready-fd") : -1,
         .user = context_text(c, "user"),
         .launcher = w->launcher,

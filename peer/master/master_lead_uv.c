@@ -241,6 +241,11 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
     lead_pin(d);
     enum pn_status status = step(d, ev, err);
     bool quiet = ev->kind == MASTER_TICK && d->actions.count == 0;
+    if (ev->kind == MASTER_TICK) {
+        struct master_stats s;
+        master_stats(d->core, &s);
+        d->busy_ms = s.running_count > 0 ? ev->now_ms : d->busy_ms;
+    }
     if (d->refused != PN_OK) { /* a batch is lost: the core must hear of it, and stops */
         struct master_event lost = {.kind = MASTER_COMMITTED, .seq = d->seq, .status = d->refused};
         d->refused = PN_OK;

@@ -42,6 +42,7 @@ struct lead {
     size_t grant_len;
     struct grant grant;
     bool in_ledger;      /* has been started */
+    bool ordered;        /* started or resumed by somebody who spoke to this process */
     struct master *core; /* NULL while it does not run */
     struct master_actions actions;
     bool stepping;
@@ -55,6 +56,7 @@ struct lead {
     uint64_t started_ms;
     uint64_t earlier_ms; /* that the run had lasted when this process took it up */
     uint64_t ended_ms;
+    uint64_t busy_ms; /* when a slice was last seen at work */
     uint64_t seq;
     uint64_t committed_seq;
     bool decided;           /* how the run ends is with the ledger: no other answer counts */

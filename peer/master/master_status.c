@@ -83,7 +83,7 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
     }
     struct waiting *w = &out->waiting;
     w->waits = true;
-    w->for_ms = now_ms - d->started_ms;
+    w->for_ms = now_ms - (d->busy_ms > d->started_ms ? d->busy_ms : d->started_ms);
     if (s->short_of_voters) {
         (void)snprintf(w->cause, sizeof w->cause, "%s%s",
                        d->given_up[0] != '\0' ? "nobody here can run its slices: "

@@ -159,7 +159,9 @@ void leads_stop_all(struct leads *l)
 {
     for (struct lead *d = l->first; d != NULL; d = d->next) {
         struct master_event ev = {.kind = MASTER_STOP, .reason = "stopped with its peer"};
-        (void)lead_event(d, &ev, NULL);
+        if (d->ordered) {
+            (void)lead_event(d, &ev, NULL);
+        }
     }
 }
 
@@ -297,6 +299,7 @@ enum pn_status leads_start(struct leads *l, const struct digest *job, uint32_t s
     if (d->in_ledger) {
         return pn_fail(err, PN_E_EXISTS, "the job has been started already");
     }
+    d->ordered = true;
     if (d->manifest.kind != MANIFEST_JOB) {
         return pn_fail(err, PN_E_UNSUPPORTED, "a dataset has nothing to run");
     }
@@ -355,6 +358,7 @@ enum pn_status leads_resume(struct leads *l, const struct digest *job, struct pn
     if (!d->in_ledger) {
         return leads_start(l, job, 0, err);
     }
+    d->ordered = true;
     if (d->state == JOB_RUNNING) {
         return d->core != NULL ? PN_OK : lead_begin(d, false, err);
     }

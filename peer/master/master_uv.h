@@ -52,7 +52,9 @@ void leads_own_has_room(struct leads *l);
 /* Runs that were not ended when this peer last stopped go on, but for those in state stopped. */
 void leads_resume_all(struct leads *l);
 
-/* Every running job is stopped: leases go back, and JOB_STOPPED is recorded: leads_resume goes on.
+/*
+ * Every run that was started or resumed in this process is stopped: leases go back, and JOB_STOPPED
+ * is recorded: leads_resume goes on. Those of an earlier process are left as they were.
  */
 void leads_stop_all(struct leads *l);
 

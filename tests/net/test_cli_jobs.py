@@ -208,6 +208,33 @@ class WithPeer(Embedded):
         self.assertGreater(status["elapsed_ms"], 1500)
         self.assertLess(status["elapsed_ms"], 60000 * PATIENCE)
 
+    def test_looking_changes_nothing(self):
+        """Without its peer a job stands still: it is neither led on nor stopped by who looks."""
+        job = self.net.create(*ENDLESS[2:4], "70", "--slices", "4096")
+        wait_for(lambda: self.net.json("job", "status", job)["slices"]["running"] > 0, 20)
+        self.assertEqual(self.peer.stop(), 0)
+        for _ in range(2):
+            status = self.net.json("job", "status", job)
+            self.assertEqual(status["state"], "waiting")
+            self.assertIn("no peer runs here", status["waiting"]["cause"])
+        for verb in "follow", "wait":
+            done = self.net.preon("job", verb, job, check=4)
+            self.assertIn(f"`preon job resume {job[:12]}`", done.stderr)
+        self.peer = self.net.peer("master", 2)
+        wait_for(lambda: self.net.json("job", "status", job)["state"] == "running", 20,
+                 "the peer goes on with it")
+        follower = subprocess.Popen([PREON, "job", "follow", job, "--data",
+                                     self.net.path("master")], env=self.net.env, text=True,
+                                    stderr=subprocess.PIPE)
+        self.addCleanup(follower.stderr.close)
+        self.addCleanup(follower.kill)
+        wait_for(lambda: self.net.json("status")["jobs_mastered"] == 1, 10)
+        self.assertEqual(self.peer.stop(), 0)
+        self.assertEqual(follower.wait(10 * PATIENCE), 4)
+        self.assertIn("the peer has ended; start it", follower.stderr.read())
+        self.net.preon("job", "cancel", job, check=0)  # an order is carried out all the same
+        self.assertEqual(self.net.json("job", "status", job)["state"], "cancelled")
+
     def test_detached_it_goes_on(self):
         job = self.net.create("nonce", "--difficulty", "14")
         self.net.preon("job", "wait", job, check=0)

@@ -10,7 +10,8 @@
  *     u8  tier        of the sandbox: 0 none, 1 reduced, 2 full; read as 0 when unknown
  *     u16 slots       how many slices at a time
  *     u16 port        where this peer listens, 0 when it does not
- *     u64 token       returned by a dialled peer to the tracker that dials back, else 0
+ *     u64 token       on links that it accepts a listener's own (not 0): trackers that dial back
+ *                     know it by this (tracker/README.md); on links that one dials 0
  *     u32 rate        measured, in MH/s × 1000 of nonce@1 on one slot; 0 unknown
  *     u16 length, class of machine   "x86_64-…": text of at most 64 bytes
  *     u8  count ≤ 16, then u16 length and name@version of each own program (1 to 32 bytes)

@@ -10,8 +10,9 @@ struct shunned {
 /* In the ring of those with slots to spare while slots > held. */
 struct member {
     uint32_t link;
-    uint32_t slots; /* as it said last, less what it took since */
-    uint32_t held;  /* of them, by offers that it has not answered */
+    uint32_t slots;  /* as it said last, less what it took since */
+    uint32_t held;   /* of them, by offers that it has not answered */
+    uint32_t offers; /* under way, answered or not */
     bool in_ring;
     struct member *next, *prev;
     uint32_t shunned_next;
@@ -81,7 +82,7 @@ void crew_free(struct crew *c)
 
 static uint32_t spare(const struct member *m)
 {
-    return m->slots > m->held ? m->slots - m->held : 0;
+    return m->slots > m->held && m->offers < CREW_LINK_OFFERS_MAX ? m->slots - m->held : 0;
 }
 
 static uint32_t missing(const struct want *w)
@@ -130,11 +131,13 @@ static void place_want(struct crew *c, struct want *w)
     c->open = c->open == w ? NULL : c->open;
 }
 
-static void set_member(struct crew *c, struct member *m, uint32_t slots, uint32_t held)
+static void set_member(struct crew *c, struct member *m, uint32_t slots, uint32_t held,
+                       uint32_t offers)
 {
     c->idle_slots -= spare(m);
     m->slots = slots;
     m->held = held;
+    m->offers = offers;
     c->idle_slots += spare(m);
     place_member(c, m);
 }
@@ -184,9 +187,8 @@ static void end_offer(struct crew *c, uint32_t index)
     const struct offer o = c->offers[index];
     memmove(&c->offers[index], &c->offers[index + 1],
             (--c->offer_count - index) * sizeof c->offers[0]);
-    if (!o.taken) {
-        set_member(c, o.member, o.member->slots, o.member->held - o.slots);
-    }
+    struct member *m = o.member;
+    set_member(c, m, m->slots, m->held - (o.taken ? 0 : o.slots), m->offers - 1);
     set_want(c, o.want, o.want->slots, o.want->held - o.slots);
 }
 
@@ -217,7 +219,7 @@ enum pn_status crew_idle(struct crew *c, uint32_t link, uint16_t slots)
             return status;
         }
     }
-    set_member(c, m, slots, m->held);
+    set_member(c, m, slots, m->held, m->offers);
     return PN_OK;
 }
 
@@ -232,7 +234,7 @@ void crew_gone(struct crew *c, uint32_t link)
             end_offer(c, i - 1);
         }
     }
-    set_member(c, m, 0, 0); /* out of the ring */
+    set_member(c, m, 0, 0, 0); /* out of the ring */
     free(m);
 }
 
@@ -293,10 +295,11 @@ void crew_reply(struct crew *c, uint32_t link, uint32_t request, enum hire_reply
     case HIRE_TAKE: /* it says anew what is left; until then it has so many less */
         shun(m, &o->want->job, now_ms + CREW_AGAIN_MS);
         o->taken = true;
-        set_member(c, m, m->slots > o->slots ? m->slots - o->slots : 0, m->held - o->slots);
+        set_member(c, m, m->slots > o->slots ? m->slots - o->slots : 0, m->held - o->slots,
+                   m->offers);
         return;
     case HIRE_NOT_NOW: /* what it said is out of date: it says so when a slot is free */
-        set_member(c, m, 0, m->held);
+        set_member(c, m, 0, m->held, m->offers);
         break;
     case HIRE_NEVER:
         shun(m, &o->want->job, UINT64_MAX);
@@ -315,7 +318,7 @@ static void make_offer(struct crew *c, struct member *m, struct want *w, uint64_
     c->last_request = c->last_request >= 0x7fffffff ? 1 : c->last_request + 1;
     c->offers[c->offer_count++] = (struct offer){c->last_request, slots, now_ms, false, m, w};
     *out = (struct crew_offer){c->last_request, m->link, w->job};
-    set_member(c, m, m->slots, m->held + slots);
+    set_member(c, m, m->slots, m->held + slots, m->offers + 1);
     set_want(c, w, w->slots, w->held + slots);
 }
 
@@ -348,7 +351,7 @@ void crew_tick(struct crew *c, uint64_t now_ms)
     while (c->offer_count > 0 && c->offers[0].since_ms + CREW_ANSWER_MS <= now_ms) {
         struct member *m = c->offers[0].member;
         if (!c->offers[0].taken) {
-            set_member(c, m, 0, m->held); /* until it says something */
+            set_member(c, m, 0, m->held, m->offers); /* until it says something */
         }
         shun(m, &c->offers[0].want->job, now_ms + CREW_AGAIN_MS);
         end_offer(c, 0);

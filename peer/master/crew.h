@@ -18,6 +18,7 @@ enum {
     CREW_MEMBERS_MAX = 16384,
     CREW_JOBS_MAX = 4096,
     CREW_OFFERS_MAX = 1024,     /* under way, of all workers */
+    CREW_LINK_OFFERS_MAX = 16,  /* … and of one: so many jobs it can keep waiting, at most … */
     CREW_ANSWER_MS = 10 * 1000, /* … each for so long */
     CREW_AGAIN_MS = 5 * 1000,   /* an offer that came to nothing is not repeated for so long */
     CREW_SHUNNED = 8,           /* jobs that a worker is remembered not to want */

@@ -237,6 +237,31 @@ static void who_does_not_suit_is_passed_over(void **state)
     assert_string_equal(offers(), "1:5 ");
 }
 
+/* Who takes everything and enlists for nothing keeps a bounded number of jobs waiting. */
+static void a_link_has_so_many_offers(void **state)
+{
+    (void)state;
+    idle(1, 4096);
+    for (uint8_t n = 1; n <= CREW_LINK_OFFERS_MAX + 2; n++) {
+        want(n, 1);
+    }
+    struct crew_offer o;
+    uint32_t count = 0;
+    while (crew_next(crew, now_ms, &o)) {
+        crew_reply(crew, 1, o.request, HIRE_TAKE, now_ms);
+        count++;
+    }
+    assert_int_equal(count, CREW_LINK_OFFERS_MAX);
+    assert_int_equal(crew_idle_slots(crew), 0);
+    want(1, 0);
+    crew_enlisted(crew, 1, job(1));
+    assert_true(crew_next(crew, now_ms, &o));
+    assert_false(crew_next(crew, now_ms, &o));
+    idle(2, 1);
+    assert_true(crew_next(crew, now_ms, &o));
+    assert_int_equal(o.link, 2);
+}
+
 /* Whatever happens: no more is held than was said, and in the end nothing is. */
 static void any_order_of_events(void **state)
 {
@@ -320,6 +345,7 @@ int main(void)
         TEST(the_silent_hold_nothing_for_long),
         TEST(who_goes_holds_nothing),
         TEST(who_does_not_suit_is_passed_over),
+        TEST(a_link_has_so_many_offers),
         TEST(any_order_of_events),
         TEST(memory_is_short),
     };

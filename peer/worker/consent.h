@@ -40,7 +40,6 @@ enum pn_status papers_check(const struct manifest *m, const struct digest *job,
                             struct pn_bytes grant_bytes, const struct digest *master,
                             uint64_t now_wall_ms, struct grant *grant, struct pn_err *err);
 
-
 /*
  * The highest serial counts: PN_E_DENIED when a grant of this job with a higher one was shown
  * before. *newer: this one is higher, and is to be remembered.

@@ -14,7 +14,8 @@ static enum pn_status path_in(const char *dir, const char *name, char out[PATH_B
                : pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", dir);
 }
 
-static enum pn_status read_manifest(const char *dir, struct launch *l, struct pn_err *err)
+static enum pn_status read_manifest(const struct context *c, const char *dir, struct launch *l,
+                                    struct pn_err *err)
 {
     char path[PATH_BYTES_MAX];
     enum pn_status status = path_in(dir, "manifest", path, err);
@@ -27,6 +28,8 @@ static enum pn_status read_manifest(const char *dir, struct launch *l, struct pn
     status = manifest_parse(buffer_bytes(&l->text), &l->manifest, err);
     if (status == PN_OK && l->manifest.kind == MANIFEST_DATASET) {
         status = pn_fail(err, PN_E_UNSUPPORTED, "a dataset has no command to run");
+    } else if (status == PN_OK) {
+        status = launch_check_deps(c, &l->manifest, err);
     }
     if (status != PN_OK) {
         pn_err_wrap(err, "%s", path);
@@ -113,7 +116,7 @@ enum exit_code command_submit(struct context *c)
     const char *dir = c->args.positionals[0];
     bool is_signed = false;
     launch_init(&l);
-    enum pn_status status = read_manifest(dir, &l, &err);
+    enum pn_status status = read_manifest(c, dir, &l, &err);
     if (status == PN_OK) {
         status = check_signature(dir, &l, &is_signed, &err);
     }

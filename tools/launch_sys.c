@@ -34,11 +34,23 @@ enum exit_code launch_sign(struct launch *l)
                : complain_text(EXIT_CODE_FAILED, "out of memory");
 }
 
+enum pn_status launch_check_deps(const struct context *c, const struct manifest *m,
+                                 struct pn_err *err)
+{
+    return m->dep_count == 0 || args_given(&c->args, "dry-run")
+               ? PN_OK
+               : pn_fail(err, PN_E_UNSUPPORTED,
+                         "dependency '%.60s': datasets cannot be fetched by this version; ship "
+                         "them as files of the job",
+                         m->deps[0].name);
+}
+
 enum exit_code launch_seal(const struct context *c, struct launch *l)
 {
     struct pn_err err;
     /* Owner and salt break no rule whatever they are: everything else is checked by this. */
-    if (home_check(c, &err) != PN_OK || manifest_write(&l->manifest, &l->text, &err) != PN_OK) {
+    if (home_check(c, &err) != PN_OK || launch_check_deps(c, &l->manifest, &err) != PN_OK ||
+        manifest_write(&l->manifest, &l->text, &err) != PN_OK) {
         return complain_usage(&err);
     }
     if (owner_open(c, &l->key, &err) != PN_OK) {

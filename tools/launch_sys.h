@@ -36,6 +36,10 @@ enum exit_code launch_sign(struct launch *l);
  */
 enum exit_code launch_run(struct context *c, struct launch *l);
 
+/* Refuses what no peer of this version can run, before anything is made. */
+enum pn_status launch_check_deps(const struct context *c, const struct manifest *m,
+                                 struct pn_err *err);
+
 /* The result of --detach. */
 void launch_print_id(const struct context *c, const char *job_id);
 

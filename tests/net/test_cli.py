@@ -91,6 +91,7 @@ class BadOptions(Cli):
         self.refused(words + ["--env", "1=2", "--", "true"], "1=2")
         self.refused(words + ["--env", "PREON_OUT=x", "--", "true"], "PREON_OUT")
         self.refused(words + ["--dep", "a=12", "--", "true"], "--dep", "64")
+        self.refused(words + ["--dep", "a=" + "12" * 32, "--", "true"], "'a'", "datasets", "files")
         self.refused(words + ["--memory", "1k", "--", "true"], "--memory")
         self.refused(words + ["--quorum", "17", "--", "true"], "--quorum", "17", "1 to 16")
         self.refused(words + ["--", "file:gone"], "file:gone", "[files]")

@@ -82,6 +82,19 @@ static enum pn_status replace_grant(struct store *s, const struct digest *job,
     return status == PN_OK ? sync_if(s, p, name, err) : status;
 }
 
+/* A job that was only remembered, and now must outlast a loss of power. */
+static enum pn_status settle(struct store *s, const struct digest *job, struct pn_err *err)
+{
+    static const char *const parts[] = {"/manifest", "/owner", ""};
+    char name[STORE_NAME_BYTES];
+    enum pn_status status = PN_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PN_OK; i++) {
+        job_name(job, parts[i], name);
+        status = dir_sync(s->dir_fd, name, err);
+    }
+    return status == PN_OK ? dir_sync(s->dir_fd, "jobs", err) : status;
+}
+
 static enum pn_status put(struct store *s, const struct papers *p, struct digest *job,
                           struct pn_err *err)
 {
@@ -93,6 +106,7 @@ static enum pn_status put(struct store *s, const struct papers *p, struct digest
     manifest_id(p->manifest, job);
     if (store_has_job(s, job)) {
         status = p->grant != NULL ? replace_grant(s, job, p, err) : PN_OK;
+        status = status == PN_OK && p->durable ? settle(s, job, err) : status;
         goto out;
     }
     status = write_job(s, job, p, err);

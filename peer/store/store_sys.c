@@ -230,6 +230,22 @@ static void found_file(void *arg, const char *name)
     }
 }
 
+/* outputs/ and outbox/ of a job whose removal a crash cut short: its folder in jobs/ went first. */
+static void found_results(struct store *s, const char *folder, const char *job_hex)
+{
+    struct digest job;
+    char name[STORE_NAME_BYTES];
+    (void)snprintf(name, sizeof name, "jobs/%.128s", job_hex);
+    if (!digest_parse(job_hex, strlen(job_hex), &job) || dir_has(s->dir_fd, name)) {
+        return;
+    }
+    (void)snprintf(name, sizeof name, "%.16s/%.128s", folder, job_hex);
+    (void)dir_remove(s->dir_fd, name, NULL);
+}
+
+static void found_outputs(void *arg, const char *name) { found_results(arg, "outputs", name); }
+static void found_outbox(void *arg, const char *name) { found_results(arg, "outbox", name); }
+
 enum pn_status store_open(const char *data_dir, struct store **out, struct pn_err *err)
 {
     size_t len = strlen(data_dir);
@@ -253,6 +269,8 @@ enum pn_status store_open(const char *data_dir, struct store **out, struct pn_er
     status = status == PN_OK ? make_folders(s, err) : status;
     status = status == PN_OK ? dir_each(s->dir_fd, "jobs", found_job, s, err) : status;
     status = status == PN_OK ? dir_each(s->dir_fd, "files", found_file, s, err) : status;
+    status = status == PN_OK ? dir_each(s->dir_fd, "outputs", found_outputs, s, err) : status;
+    status = status == PN_OK ? dir_each(s->dir_fd, "outbox", found_outbox, s, err) : status;
     if (status != PN_OK) {
         pn_err_wrap(err, "data folder %s", data_dir);
         if (s->lock_fd >= 0) {

@@ -400,6 +400,19 @@ static void a_file_that_changes_while_it_is_served_is_noticed(void **state)
 static const struct file_set attempt = {
     .kind = SET_OF_ATTEMPT, .job = {{5}}, .run = {{6}}, .slice = 12, .attempt = 3};
 
+/* The attempt's job in one of the store's folders. */
+static const char *job_folder(const char *in)
+{
+    char hex[DIGEST_HEX_BYTES];
+    char name[128];
+    digest_hex(&attempt.job, hex);
+    (void)snprintf(name, sizeof name, "%s/%s", in, hex);
+    return path_of(name);
+}
+
+/* Outputs of no job do not outlive a start. */
+static void make_job_folder(void) { assert_int_equal(mkdir(job_folder("jobs"), 0700), 0); }
+
 static int file_with(const void *from, size_t len)
 {
     int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
@@ -453,6 +466,7 @@ static void outputs_go_from_outbox_to_own_master(void **state)
 {
     (void)state;
     struct store *s = start();
+    make_job_folder();
     struct store_adopt adopt[2] = {{.fd = file_with(bytes, SIZE), .index = 0},
                                    {.fd = file_with("7\n", 2), .index = 4}};
     assert_int_equal(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 1, &err), PN_E_TOO_BIG);
@@ -503,6 +517,7 @@ static void fetched_outputs_are_resumed_and_then_final(void **state)
 {
     (void)state;
     struct store *s = start();
+    make_job_folder();
     struct store_file *f;
     OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
     OK(store_file_put_leaves(f, leaves, &err));
@@ -525,6 +540,33 @@ static void fetched_outputs_are_resumed_and_then_final(void **state)
     OK(store_output_fd(s, &attempt, 0, &fd, &size, &err));
     assert_true(size == SIZE);
     (void)close(fd);
+    store_close(s);
+}
+
+static void outputs_go_when_a_removal_was_cut_short(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_file *f;
+    int fd;
+    uint64_t size;
+    make_job_folder();
+    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
+    OK(store_file_put_leaves(f, leaves, &err));
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        OK(store_file_write_block(f, i, block(i), &err));
+    }
+    store_file_close(f);
+    OK(store_outputs_finish(s, &attempt, &err));
+    crash(s);
+    s = start();
+    OK(store_output_fd(s, &attempt, 0, &fd, &size, &err));
+    (void)close(fd);
+    crash(s);
+    assert_int_equal(rmdir(job_folder("jobs")), 0); /* as far as store_job_remove has come */
+    s = start();
+    assert_int_equal(store_output_fd(s, &attempt, 0, &fd, &size, &err), PN_E_NOT_FOUND);
+    assert_false(there(job_folder("outputs")));
     store_close(s);
 }
 
@@ -659,6 +701,7 @@ int main(void)
         TEST(a_tree_shows_all_files_by_name),
         TEST(outputs_go_from_outbox_to_own_master),
         TEST(fetched_outputs_are_resumed_and_then_final),
+        TEST(outputs_go_when_a_removal_was_cut_short),
         TEST(an_empty_file_is_whole_at_once),
         TEST(a_folder_in_use_is_refused),
         TEST(a_newer_version_is_refused),

@@ -580,9 +580,22 @@ static void say_hello_again(struct fetch *f, uint64_t now_ms)
     }
 }
 
+uint64_t fetch_stalls_at_ms(const struct fetch *f)
+{
+    return f->waiting_since_ms + f->t->pull_stall_ms;
+}
+
 void fetch_tick(struct fetch *f, uint64_t now_ms)
 {
     if (f->swarm == NULL || f->over || f->ending) {
+        return;
+    }
+    if (f->only != NULL && fetch_stalls_at_ms(f) <= now_ms) {
+        struct pn_err err; /* its slice must not wait for ever for a worker that is merely there */
+        fetch_fail(f,
+                   pn_fail(&err, PN_E_TIMEOUT, "outputs: none came for %u s",
+                           (unsigned)(f->t->pull_stall_ms / 1000)),
+                   &err);
         return;
     }
     if (swarm_deadline_ms(f->swarm) <= now_ms) {

@@ -27,8 +27,9 @@ enum {
     NEWS_MS = 20, /* HAVE is told at most this often */
     NEWS_MAX = 4096,
     SHELF_IDLE_MS = 30 * 1000,
-    SHELF_LOOK_AGAIN_MS = 1000, /* at a set that nobody fetches and that is not whole */
-    HELLO_AGAIN_MS = 5 * 1000,  /* a fetch that gets nothing asks its sources what they have */
+    SHELF_LOOK_AGAIN_MS = 1000,    /* at a set that nobody fetches and that is not whole */
+    HELLO_AGAIN_MS = 5 * 1000,     /* a fetch that gets nothing asks its sources what they have */
+    PULL_STALL_MS = 2 * 60 * 1000, /* without a block of outputs, whatever their worker says */
     BAN_MS = 60 * 60 * 1000,
     BANS_MAX = 4096,
     ANSWER_MS = 30 * 1000, /* for a piece of a manifest */
@@ -171,6 +172,7 @@ struct transfer {
     uint32_t work_count;
     uint32_t serving_count;
     bool closing;
+    uint64_t pull_stall_ms; /* PULL_STALL_MS, but in tests */
     struct transfer_counts counts;
 };
 
@@ -217,6 +219,7 @@ void fetch_leaves_arrived(struct fetch *f, struct partner *p, struct ask *a,
 void fetch_refused(struct fetch *f, struct partner *p, struct ask *a, const struct data_error *e);
 void fetch_fail(struct fetch *f, enum pn_status status, const struct pn_err *err);
 void fetch_tick(struct fetch *f, uint64_t now_ms);
+uint64_t fetch_stalls_at_ms(const struct fetch *f); /* of outputs: when they are given up */
 void fetch_tell_news(struct fetch *f);
 void fetch_abandon(struct fetch *f); /* nobody waits for it any more */
 void fetch_free(struct fetch *f);    /* over, and nothing of it in the pool */

@@ -111,6 +111,7 @@ static uint64_t deadline_ms(const struct transfer *t)
         if (f->swarm != NULL && !f->over && !f->ending) {
             at = earlier(at, swarm_deadline_ms(f->swarm));
             at = earlier(at, f->hello_at_ms);
+            at = f->only != NULL ? earlier(at, fetch_stalls_at_ms(f)) : at;
         }
     }
     for (const struct transfer_fetch *m = t->manifests; m != NULL; m = m->next) {
@@ -495,6 +496,7 @@ enum pn_status transfer_new(uv_loop_t *loop, struct store *store,
     t->store = store;
     t->hooks = *hooks;
     t->news_at_ms = UINT64_MAX;
+    t->pull_stall_ms = PULL_STALL_MS;
     table_init(&t->bans, DIGEST_BYTES, BANS_MAX, random_fresh_seed());
     (void)uv_timer_init(loop, &t->timer);
     t->timer.data = t;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/random.h"
-#include "peer/swarm/transfer_uv.h"
+#include "peer/swarm/transfer_inside.h"
 
 enum {
     PEERS = 3,
@@ -546,7 +546,7 @@ static void make_outputs(void)
     (void)close(adopted[1].fd);
 }
 
-static void pull(struct end *e, struct waiting *w)
+static void start_pull(struct end *e, struct waiting *w)
 {
     struct transfer_output outputs[2];
     struct transfer_fetch *f;
@@ -556,6 +556,11 @@ static void pull(struct end *e, struct waiting *w)
     assert_int_equal(
         transfer_fetch_outputs(transfers[0], &e->port, &attempt, outputs, 2, on_done, w, &f, &err),
         PN_OK);
+}
+
+static void pull(struct end *e, struct waiting *w)
+{
+    start_pull(e, w);
     wait_for(w);
 }
 
@@ -602,6 +607,43 @@ static void outputs_that_are_not_there_fail(void **state)
     w.left = 1;
     pull(join(0, 1), &w);
     assert_int_equal(w.status, PN_E_CLOSED); /* the liar is thrown out */
+    free_job();
+}
+
+/* A worker that votes and then keeps its outputs to itself, be it by silence or by "busy". */
+static void outputs_that_never_come_are_given_up(void **state)
+{
+    (void)state;
+    make_outputs();
+    const struct data_error busy = {.code = DATA_E_BUSY, .retry_ms = 50};
+    transfers[0]->pull_stall_ms = 400;
+    for (int says_busy = 0; says_busy < 2; says_busy++) {
+        struct waiting w = {.left = 1};
+        struct end *e = join(0, 1);
+        struct end *worker = e->other;
+        worker->owner = UINT32_MAX; /* nothing is delivered there */
+        start_pull(e, &w);
+        uint32_t refused = 0;
+        while (w.left > 0) {
+            (void)uv_run(&loop, UV_RUN_ONCE);
+            for (struct queued *q = worker->inbox; says_busy && q != NULL; q = q->next) {
+                if (q->frame.type == FRAME_STOP || q->frame.request == 0) {
+                    continue;
+                }
+                uint8_t body[DATA_BODY_BYTES_MAX];
+                struct writer text = writer_of(body, sizeof body);
+                data_error_write(&busy, &text);
+                const struct frame f = {FRAME_ERROR, FRAME_ANSWER, q->frame.request,
+                                        writer_done(&text)};
+                assert_int_equal(end_send(&worker->port, SESSION_CONTROL, &f), PN_OK);
+                refused++;
+            }
+            empty_inbox(worker);
+        }
+        assert_int_equal(w.status, PN_E_TIMEOUT);
+        assert_true(says_busy == 0 || refused > 2);
+    }
+    assert_int_equal(last_status, PN_OK); /* its link may be of use for other things */
     free_job();
 }
 
@@ -659,6 +701,7 @@ int main(void)
         TEST(outputs_are_pulled_and_durable),
         TEST(who_may_not_read_is_told_so),
         TEST(outputs_that_are_not_there_fail),
+        TEST(outputs_that_never_come_are_given_up),
         TEST(what_is_cancelled_is_not_heard_of_again),
         TEST(answers_that_were_not_asked_for_close_the_link),
     };

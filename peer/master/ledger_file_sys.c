@@ -17,7 +17,7 @@ enum { PATH_TEXT_BYTES = 4096, FULL_CHECK_PAGES_MAX = 32 * 1024 };
  * damage (what came before it is good), and forgets the version.
  */
 #define RECOVER_COMMAND                                                                            \
-    "sqlite3 ledger.db .dump | sed 's/^ROLLBACK.*/COMMIT;/;$aPRAGMA user_version=1;' | "           \
+    "sqlite3 ledger.db .dump | sed 's/^ROLLBACK.*/COMMIT;/;$aPRAGMA user_version=%lld;' | "        \
     "sqlite3 new.db"
 
 static enum pn_status status_of(int code)
@@ -115,10 +115,15 @@ static enum pn_status ask_number(sqlite3 *db, const char *sql, int64_t *out, str
     return status;
 }
 
-static enum pn_status damaged(const char *found, struct pn_err *err)
+static enum pn_status damaged(sqlite3 *db, const char *found, struct pn_err *err)
 {
-    return pn_fail(err, PN_E_MALFORMED, "ledger is damaged; to rescue what can be: %s (found: %s)",
-                   RECOVER_COMMAND, found);
+    int64_t version = LEDGER_SCHEMA_VERSION; /* unless the file can still say that it is older */
+    char what[PN_ERR_TEXT_BYTES];
+    (void)snprintf(what, sizeof what, "%s", found); /* SQLite's own, until it is asked again */
+    (void)ask_number(db, "PRAGMA user_version", &version, NULL);
+    return pn_fail(err, PN_E_MALFORMED,
+                   "ledger is damaged; to rescue what can be: " RECOVER_COMMAND " (found: %s)",
+                   (long long)version, what);
 }
 
 static enum pn_status check_one(sqlite3 *db, const char *sql, struct pn_err *err)
@@ -129,7 +134,7 @@ static enum pn_status check_one(sqlite3 *db, const char *sql, struct pn_err *err
         const char *found = sqlite3_step(s) == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0)
                                                           : sqlite3_errmsg(db);
         if (found == NULL || strcmp(found, "ok") != 0) {
-            status = damaged(found != NULL ? found : "no memory to look", err);
+            status = damaged(db, found != NULL ? found : "no memory to look", err);
         }
     }
     (void)sqlite3_finalize(s);
@@ -157,44 +162,50 @@ static enum pn_status check_structure(sqlite3 *db, struct pn_err *err)
     return status;
 }
 
-static enum pn_status check_version(sqlite3 *db, bool *is_new, struct pn_err *err)
+/* *version is 0 for a file without anything in it. */
+static enum pn_status check_version(sqlite3 *db, int64_t *version, struct pn_err *err)
 {
-    int64_t version = 0;
     int64_t table_count = 0;
-    enum pn_status status = ask_number(db, "PRAGMA user_version", &version, err);
+    enum pn_status status = ask_number(db, "PRAGMA user_version", version, err);
     if (status == PN_OK) {
         status = ask_number(db, "SELECT count(*) FROM sqlite_master", &table_count, err);
     }
     if (status != PN_OK) {
         return status;
     }
-    *is_new = version == 0 && table_count == 0;
-    if (version > LEDGER_SCHEMA_VERSION) {
+    if (*version > LEDGER_SCHEMA_VERSION) {
         return pn_fail(
             err, PN_E_UNSUPPORTED,
             "ledger: written by a newer preon (schema %lld, this one knows %d): use that "
             "version",
-            (long long)version, LEDGER_SCHEMA_VERSION);
+            (long long)*version, LEDGER_SCHEMA_VERSION);
     }
-    if (version != LEDGER_SCHEMA_VERSION && !*is_new) {
+    if (*version < 0 || (*version == 0 && table_count > 0)) {
         return pn_fail(err, PN_E_MALFORMED, "ledger: a database, but not a ledger (schema %lld)",
-                       (long long)version);
+                       (long long)*version);
     }
     return PN_OK;
 }
 
-/* All or nothing: a crash in between leaves an empty file, which is new again. */
-static enum pn_status make_schema(sqlite3 *db, struct pn_err *err)
+/* All or nothing: a crash in between leaves the file as it was, empty or of an older version. */
+static enum pn_status make_schema(sqlite3 *db, int64_t from, struct pn_err *err)
 {
     char version[64];
     (void)snprintf(version, sizeof version, "PRAGMA user_version = %d", LEDGER_SCHEMA_VERSION);
-    const char *const steps[] = {"BEGIN IMMEDIATE", ledger_schema_tables, ledger_schema_views,
-                                 version, "COMMIT"};
-    enum pn_status status = PN_OK;
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == PN_OK; i++) {
-        status = ledger_file_run(db, steps[i], err);
+    enum pn_status status = ledger_file_run(db, "BEGIN IMMEDIATE", err);
+    if (status == PN_OK && from == 0) {
+        status = ledger_file_run(db, ledger_schema_tables, err);
+        if (status == PN_OK) {
+            status = ledger_file_run(db, ledger_schema_views, err);
+        }
     }
-    return status;
+    for (int64_t v = from; v > 0 && v < LEDGER_SCHEMA_VERSION && status == PN_OK; v++) {
+        status = ledger_file_run(db, ledger_schema_steps[v], err);
+    }
+    if (status == PN_OK) {
+        status = ledger_file_run(db, version, err);
+    }
+    return status == PN_OK ? ledger_file_run(db, "COMMIT", err) : status;
 }
 
 /*
@@ -252,14 +263,14 @@ static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL;"
 enum pn_status ledger_file_open(const char *path, sqlite3 **out, struct pn_err *err)
 {
     sqlite3 *db = NULL;
-    bool is_new = false;
+    int64_t version = 0;
     bool unclean = stopped_uncleanly(path);
     enum pn_status status = make_file(path, err);
     if (status == PN_OK) {
         status = open_with(path, SQLITE_OPEN_READWRITE, &db, err);
     }
     if (status == PN_OK) {
-        status = check_version(db, &is_new, err); /* before anything is written */
+        status = check_version(db, &version, err); /* before anything is written */
     }
     if (status == PN_OK && unclean) {
         status = check_structure(db, err);
@@ -267,13 +278,13 @@ enum pn_status ledger_file_open(const char *path, sqlite3 **out, struct pn_err *
     if (status == PN_OK) {
         status = ledger_file_run(db, settings, err);
     }
-    if (status == PN_OK && is_new) {
-        status = make_schema(db, err);
+    if (status == PN_OK && version < LEDGER_SCHEMA_VERSION) {
+        status = make_schema(db, version, err);
     }
     if (status != PN_OK) {
-        if (status == PN_E_MALFORMED && db != NULL && !is_new &&
+        if (status == PN_E_MALFORMED && db != NULL &&
             (sqlite3_errcode(db) == SQLITE_CORRUPT || sqlite3_errcode(db) == SQLITE_NOTADB)) {
-            status = damaged(sqlite3_errmsg(db), err);
+            status = damaged(db, sqlite3_errmsg(db), err);
         }
         ledger_file_close(db, false);
         return status;
@@ -285,12 +296,12 @@ enum pn_status ledger_file_open(const char *path, sqlite3 **out, struct pn_err *
 enum pn_status ledger_file_open_reader(const char *path, sqlite3 **out, struct pn_err *err)
 {
     sqlite3 *db = NULL;
-    bool is_new;
+    int64_t version = 0;
     enum pn_status status = open_with(path, SQLITE_OPEN_READONLY, &db, err);
     if (status == PN_OK) {
-        status = check_version(db, &is_new, err);
-        if (status == PN_OK && is_new) {
-            status = pn_fail(err, PN_E_NOT_FOUND, "ledger: %s is empty", path);
+        status = check_version(db, &version, err);
+        if (status == PN_OK && version < LEDGER_SCHEMA_VERSION) {
+            status = pn_fail(err, PN_E_NOT_FOUND, "ledger: %s is empty, or of an older preon", path);
         }
     }
     if (status != PN_OK) {

@@ -45,7 +45,7 @@ _Static_assert((int)STATEMENT_COUNT <= (int)LEDGER_ROWS_STATEMENTS_MAX, "room fo
 static const char *const sql[STATEMENT_COUNT] = {
     [FIND_JOB] = "SELECT job_no FROM jobs WHERE job = ?1 AND run = ?2 AND removed = 0",
     [ADD_JOB] = "INSERT INTO jobs (job, run, name, slices, grant_bytes, created_ms, state, "
-                "state_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?6)",
+                "state_ms, slots_max) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?6, ?7)",
     [SET_GRANT] = "UPDATE jobs SET grant_bytes = ?2 WHERE job_no = ?1",
     [BOOT_JOB] = "UPDATE jobs SET boots = boots + 1 WHERE job_no = ?1 RETURNING boots",
     [REMOVE_JOB] = "UPDATE jobs SET removed = 1 WHERE job_no = ?1",
@@ -171,6 +171,7 @@ enum pn_status ledger_rows_add_job(struct ledger_rows *rows, const struct ledger
     ledger_bind_u64(s, 4, job->slice_count);
     ledger_bind_bytes(s, 5, job->grant);
     ledger_bind_u64(s, 6, job->created_wall_ms);
+    ledger_bind_u64(s, 7, job->slots_max);
     return run(rows, s, err);
 }
 

@@ -20,7 +20,9 @@ const char ledger_schema_tables[] =
     " answer_slice INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT NOT NULL DEFAULT '',"
     " state_ms INTEGER NOT NULL,"
-    " removed INTEGER NOT NULL DEFAULT 0);"
+    " removed INTEGER NOT NULL DEFAULT 0,"
+    " slots_max INTEGER NOT NULL DEFAULT 0," /* since 2 */
+    " ran_ms INTEGER NOT NULL DEFAULT 0);"   /* since 2 */
     /* A removed run may be added again while its old rows are still being deleted. */
     "CREATE UNIQUE INDEX jobs_by_id ON jobs (job, run) WHERE removed = 0;"
 
@@ -90,6 +92,11 @@ const char ledger_schema_tables[] =
     " reason TEXT NOT NULL,"
     " at_ms INTEGER NOT NULL,"
     " PRIMARY KEY (job_no, worker_no, slice, attempt)) WITHOUT ROWID;";
+
+const char *const ledger_schema_steps[LEDGER_SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE jobs ADD COLUMN slots_max INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE jobs ADD COLUMN ran_ms INTEGER NOT NULL DEFAULT 0;",
+};
 
 /* The words are those of outcome.h and record.h. */
 const char ledger_schema_views[] =

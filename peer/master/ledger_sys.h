@@ -43,7 +43,7 @@ typedef void ledger_on_committed(void *arg, const struct digest *job, const stru
                                  uint64_t seq, enum pn_status status, const struct pn_err *err);
 
 /*
- * Opens the file, or makes it (mode 0600). After an unclean stop its structure is checked first.
+ * Opens the file, or makes it (mode 0600); one of an older version is brought up to date. After an unclean stop its structure is checked first.
  * Fails with PN_E_UNSUPPORTED for a file of a newer version, PN_E_MALFORMED for a damaged one (the
  * sentence holds the command that recovers what can be recovered), PN_E_FULL, PN_E_SYSTEM.
  * Nothing is changed on disk then. *out is freed by ledger_close.
@@ -63,6 +63,7 @@ struct ledger_job {
     struct run run;
     const char *name; /* at most LEDGER_NAME_BYTES_MAX bytes */
     uint32_t slice_count;
+    uint32_t slots_max;       /* hired at most, 0: no bound */
     struct pn_bytes grant;    /* as grant_write gives it; at most LEDGER_GRANT_BYTES_MAX */
     uint64_t created_wall_ms; /* since 1970 */
 };

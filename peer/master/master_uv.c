@@ -57,6 +57,7 @@ static enum pn_status on_ledger_job(void *arg, const struct ledger_job_row *row)
         d->state = row->state.state;
         d->created_wall_ms = row->job.created_wall_ms;
         d->started_wall_ms = row->job.created_wall_ms;
+        d->slots_max = row->job.slots_max;
     }
     return PN_OK;
 }
@@ -313,6 +314,7 @@ enum pn_status leads_start(struct leads *l, const struct digest *job, uint32_t s
                                    .run = d->run,
                                    .name = d->manifest.name,
                                    .slice_count = d->manifest.slice_count,
+                                   .slots_max = slots_max,
                                    .grant = {d->grant_bytes, d->grant_len},
                                    .created_wall_ms = clock_wall_ms()};
     enum pn_status status = ledger_add_job(l->ledger, &row, err);

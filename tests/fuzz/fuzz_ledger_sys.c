@@ -34,6 +34,7 @@ static const struct {
     {"tails", "stdout_tail"}, {"tails", "stderr_tail"}, {"outputs", "output"},
     {"outputs", "size"},      {"outputs", "root"},      {"outputs", "bytes"},
     {"lies", "slice"},        {"lies", "attempt"},      {"lies", "reason"},
+    {"jobs", "slots_max"},    {"jobs", "ran_ms"},
 };
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof COLUMNS[0] };
 

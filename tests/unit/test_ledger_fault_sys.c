@@ -514,13 +514,44 @@ static void test_newer_is_refused(void **state)
     struct fixture *f = fixture_new();
     struct pn_err err = {0};
     fixture_close(f);
-    run_sql(f->path, "PRAGMA user_version = 2");
+    run_sql(f->path, "PRAGMA user_version = 3");
     assert_int_equal(fixture_reopen(f, &err), PN_E_UNSUPPORTED);
-    assert_string_equal(err.text, "ledger: written by a newer preon (schema 2, this one knows 1): "
+    assert_string_equal(err.text, "ledger: written by a newer preon (schema 3, this one knows 2): "
                                   "use that version");
     fixture_close_unopened(f);
-    run_sql(f->path, "PRAGMA user_version = 1");
+    run_sql(f->path, "PRAGMA user_version = 2");
     assert_int_equal(fixture_reopen(f, &err), PN_OK); /* nothing had been changed */
+    fixture_free(f);
+}
+
+static enum pn_status on_migrated_job(void *arg, const struct ledger_job_row *row)
+{
+    struct ledger_job_row *out = arg;
+    *out = *row;
+    return PN_OK;
+}
+
+/* As version 1 left it; crashes in between leave either that or the new one, never a mixture. */
+static void test_older_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct pn_err err = {0};
+    const struct record votes[] = {fixture_vote(3, 1, 1)};
+    assert_int_equal(fixture_commit(f, votes, 1), PN_OK);
+    fixture_close(f);
+    run_sql(f->path, "ALTER TABLE jobs DROP COLUMN slots_max;"
+                     "ALTER TABLE jobs DROP COLUMN ran_ms;"
+                     "PRAGMA user_version = 1");
+    assert_int_equal(fixture_reopen(f, &err), PN_OK);
+    assert_int_equal(fixture_reopen(f, &err), PN_OK); /* and once is enough */
+    struct ledger_reader *r = fixture_reader(f);
+    struct ledger_job_row row = {.boot_count = 99};
+    assert_int_equal(ledger_list_jobs(r, on_migrated_job, &row, &err), PN_OK);
+    assert_int_equal(row.boot_count, 0);
+    assert_int_equal(row.job.slice_count, 1000000);
+    assert_int_equal(row.job.slots_max, 0);
+    ledger_reader_close(r);
     fixture_free(f);
 }
 
@@ -591,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_failed_checkpoint),
         cmocka_unit_test(test_opening_on_a_bad_disk),
         cmocka_unit_test(test_newer_is_refused),
+        cmocka_unit_test(test_older_is_brought_up_to_date),
         cmocka_unit_test(test_foreign_is_refused),
         cmocka_unit_test(test_damaged_is_refused),
         cmocka_unit_test(test_no_sweep_after_a_failure),

@@ -345,7 +345,8 @@ static void test_jobs(void **state)
     struct pn_err err = {0};
     struct job_list list = {0};
     uint32_t epoch = 0;
-    struct ledger_job second = {.job = f->job, .name = "crunch", .grant = {NULL, 0}};
+    struct ledger_job second = {
+        .job = f->job, .name = "crunch", .slots_max = 4294967295, .grant = {NULL, 0}};
     assert_int_equal(ledger_add_job(f->ledger, &second, &err), PN_OK); /* another run */
     assert_int_equal(ledger_add_job(f->ledger, &second, &err), PN_E_EXISTS);
     assert_int_equal(ledger_set_grant(f->ledger, &f->job, &second.run, pn_bytes_str("g2"), &err),
@@ -364,6 +365,8 @@ static void test_jobs(void **state)
     assert_string_equal(list.name[0], "crunch");
     assert_int_equal(list.rows[0].job.slice_count, 1000000);
     assert_int_equal(list.rows[0].boot_count, 3);
+    assert_int_equal(list.rows[0].job.slots_max, 0);
+    assert_int_equal(list.rows[1].job.slots_max, 4294967295);
     assert_int_equal(list.rows[0].state.state, JOB_RUNNING);
     assert_int_equal(list.rows[0].job.created_wall_ms, 1700000000000);
     assert_int_equal(list.grant_len[0], 17);

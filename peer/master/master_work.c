@@ -40,12 +40,13 @@ void master_recall(struct master *m, struct worker_entry *w)
 
 /*
  * How many attempts a worker holds at once: its slots and a little more, so that a slot never waits
- * for the network. The shorter the slices, the more; long ones are not hoarded.
+ * for the network. The shorter the slices, the more; long ones are not hoarded. What a worker with
+ * more places than were hired got ahead it would run at once.
  */
 static uint32_t wanted_outstanding(const struct worker_entry *w)
 {
-    if (w->slots == 0) {
-        return 0;
+    if (w->slots == 0 || w->more_places) {
+        return w->slots;
     }
     uint64_t mean = w->plan.mean_ms;
     uint64_t ahead = 1;
@@ -232,6 +233,7 @@ static enum pn_status on_enlist(struct master *m, const struct master_event *ev,
     bool fresh = !w->enlisted;
     w->enlisted = true;
     roster_set_slots(&m->roster, w, grantable(m, w, e->slots));
+    w->more_places = w->slots < e->slots;
     if (fresh) {
         take_up_held(m, w, e);
     }

@@ -13,10 +13,11 @@ enum { ROSTER_MAX = 1 << 20 };
 struct worker_entry {
     struct plan_worker plan;
     struct public_key key;
-    uint32_t link; /* 0: not connected */
-    uint16_t slots;
-    bool enlisted; /* over the present link */
-    bool liar;     /* proven: gets nothing more in this run */
+    uint32_t link;    /* 0: not connected */
+    uint16_t slots;   /* hired */
+    bool more_places; /* it has more than that, which must stay free: --workers */
+    bool enlisted;    /* over the present link */
+    bool liar;        /* proven: gets nothing more in this run */
     bool own;
     uint32_t accepted; /* its votes that agreed with the final outcome */
     uint32_t given_up;

@@ -301,7 +301,8 @@ enum pn_status ledger_file_open_reader(const char *path, sqlite3 **out, struct p
     if (status == PN_OK) {
         status = check_version(db, &version, err);
         if (status == PN_OK && version < LEDGER_SCHEMA_VERSION) {
-            status = pn_fail(err, PN_E_NOT_FOUND, "ledger: %s is empty, or of an older preon", path);
+            status =
+                pn_fail(err, PN_E_NOT_FOUND, "ledger: %s is empty, or of an older preon", path);
         }
     }
     if (status != PN_OK) {

@@ -7,7 +7,7 @@
 
 #define JOB_COLUMNS                                                                                \
     "SELECT job, run, name, slices, grant_bytes, created_ms, boots, state, answer_slice, reason, " \
-    "state_ms, slots_max FROM jobs WHERE removed = 0"
+    "state_ms, slots_max, ran_ms FROM jobs WHERE removed = 0"
 #define VOTE_COLUMNS                                                                               \
     "v.slice, v.attempt, w.peer, w.public_key, v.own, v.class, v.code, v.outputs, v.signature, "   \
     "v.wall_ms, v.cpu_ms, v.prefix, v.at_ms"
@@ -231,6 +231,7 @@ static bool row_job(sqlite3_stmt *s, char name[LEDGER_NAME_BYTES_MAX + 1],
     column_text(s, 9, row->state.reason, sizeof row->state.reason);
     row->state.at_wall_ms = ledger_column_u64(s, 10);
     row->job.slots_max = (uint32_t)ledger_column_u64(s, 11);
+    row->state.ran_ms = ledger_column_u64(s, 12);
     return good && ledger_column_exact(s, 0, row->job.job.b, DIGEST_BYTES) &&
            ledger_column_exact(s, 1, row->job.run.b, RUN_BYTES);
 }

@@ -49,8 +49,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [SET_GRANT] = "UPDATE jobs SET grant_bytes = ?2 WHERE job_no = ?1",
     [BOOT_JOB] = "UPDATE jobs SET boots = boots + 1 WHERE job_no = ?1 RETURNING boots",
     [REMOVE_JOB] = "UPDATE jobs SET removed = 1 WHERE job_no = ?1",
-    [SET_STATE] = "UPDATE jobs SET state = ?2, answer_slice = ?3, reason = ?4, state_ms = ?5 "
-                  "WHERE job_no = ?1",
+    [SET_STATE] = "UPDATE jobs SET state = ?2, answer_slice = ?3, reason = ?4, ran_ms = ?6, "
+                  "state_ms = CASE state WHEN ?2 THEN state_ms ELSE ?5 END WHERE job_no = ?1",
     [ADD_WORKER] = "INSERT INTO workers (peer, public_key) VALUES (?1, ?2) ON CONFLICT (peer) "
                    "DO UPDATE SET public_key = excluded.public_key WHERE public_key IS NULL",
     [FIND_WORKER] = "SELECT worker_no, public_key IS NULL FROM workers WHERE peer = ?1",
@@ -338,6 +338,7 @@ static enum pn_status write_state(struct ledger_rows *rows, uint64_t job_no,
     bind_numbers(s, numbers, sizeof numbers / sizeof numbers[0]);
     bind_text(s, 4, j->reason, sizeof j->reason);
     ledger_bind_u64(s, 5, j->at_wall_ms);
+    ledger_bind_u64(s, 6, j->ran_ms);
     return run(rows, s, err);
 }
 

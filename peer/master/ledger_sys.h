@@ -43,10 +43,11 @@ typedef void ledger_on_committed(void *arg, const struct digest *job, const stru
                                  uint64_t seq, enum pn_status status, const struct pn_err *err);
 
 /*
- * Opens the file, or makes it (mode 0600); one of an older version is brought up to date. After an unclean stop its structure is checked first.
- * Fails with PN_E_UNSUPPORTED for a file of a newer version, PN_E_MALFORMED for a damaged one (the
- * sentence holds the command that recovers what can be recovered), PN_E_FULL, PN_E_SYSTEM.
- * Nothing is changed on disk then. *out is freed by ledger_close.
+ * Opens the file, or makes it (mode 0600); one of an older version is brought up to date. After an
+ * unclean stop its structure is checked first. Fails with PN_E_UNSUPPORTED for a file of a newer
+ * version, PN_E_MALFORMED for a damaged one (the sentence holds the command that recovers what can
+ * be recovered), PN_E_FULL, PN_E_SYSTEM. Nothing is changed on disk then. *out is freed by
+ * ledger_close.
  */
 enum pn_status ledger_open(const char *path, uv_loop_t *loop, ledger_on_committed *on_committed,
                            void *arg, struct ledger **out, struct pn_err *err);

@@ -30,6 +30,7 @@ struct master *master_new(const struct master_config *config)
     m->stats.slice_count = config->slice_count;
     m->answer_slice = BITSET_NONE;
     m->timeout_at_ms = UINT64_MAX;
+    m->note_at_ms = UINT64_MAX;
     m->tick_at_ms = UINT64_MAX;
     return m;
 }
@@ -48,22 +49,32 @@ void master_free(struct master *m)
     free(m);
 }
 
+/* Where the job as a whole stands. NULL: memory is short, and the run is marked broken. */
+static struct record_job_state *record_state(struct master *m, enum job_state state)
+{
+    struct record *r = master_record(m, RECORD_JOB_STATE);
+    if (r == NULL) {
+        return NULL;
+    }
+    r->job_state.state = state;
+    r->job_state.at_wall_ms = m->now_wall_ms;
+    r->job_state.ran_ms = m->ran_before_ms + (m->now_ms - m->started_ms);
+    return &r->job_state;
+}
+
 /* The job's end is decided: recorded first, told to workers at once, to the user when durable. */
 void master_end(struct master *m, enum job_state state, const char *reason)
 {
     if (m->ending != 0 || m->stats.state != JOB_RUNNING || m->broken) {
         return;
     }
-    struct record *r = master_record(m, RECORD_JOB_STATE);
-    if (r == NULL) {
+    struct record_job_state *j = record_state(m, state);
+    if (j == NULL) {
         return;
     }
-    r->job_state.state = state;
-    r->job_state.answer_slice = m->answer_slice;
-    r->job_state.at_wall_ms = m->now_wall_ms;
+    j->answer_slice = m->answer_slice;
     if (reason != NULL) {
-        size_t len = strnlen(reason, sizeof r->job_state.reason - 1);
-        memcpy(r->job_state.reason, reason, len);
+        memcpy(j->reason, reason, strnlen(reason, sizeof j->reason - 1));
     }
     m->ending = state;
     m->ending_seq = master_step_seq(m);
@@ -165,20 +176,27 @@ static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
     master_check_end(m);
 }
 
+static uint64_t note_interval_ms(const struct master *m)
+{
+    uint64_t part = m->config.timeout_ms / MASTER_NOTES;
+    part = part > MASTER_TICK_MS ? part : MASTER_TICK_MS;
+    return part < MASTER_NOTE_MS ? part : MASTER_NOTE_MS;
+}
+
 static void on_start(struct master *m)
 {
     m->started = true;
+    m->started_ms = m->now_ms;
     m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
     if (m->config.timeout_ms > 0) {
-        m->timeout_at_ms = m->now_ms + m->config.timeout_ms;
+        uint64_t left =
+            m->config.timeout_ms > m->ran_before_ms ? m->config.timeout_ms - m->ran_before_ms : 0;
+        m->timeout_at_ms = m->now_ms + left;
+        m->note_at_ms = m->now_ms + note_interval_ms(m);
     }
     if (m->config.resumed) {
         m->stats.state = JOB_RUNNING;
-        struct record *r = master_record(m, RECORD_JOB_STATE);
-        if (r != NULL) {
-            r->job_state.state = JOB_RUNNING;
-            r->job_state.at_wall_ms = m->now_wall_ms;
-        }
+        (void)record_state(m, JOB_RUNNING);
     }
 #ifndef PREON_DEFECT_NO_RETALLY
     master_retally(m);
@@ -196,6 +214,10 @@ static void on_tick(struct master *m)
         m->timeout_at_ms = UINT64_MAX;
         master_end(m, JOB_TIMED_OUT, "the job's time is over");
         return;
+    }
+    if (m->now_ms >= m->note_at_ms && m->ending == 0) {
+        m->note_at_ms = m->now_ms + note_interval_ms(m);
+        (void)record_state(m, JOB_RUNNING);
     }
     if (m->now_ms >= m->tick_at_ms) {
         m->tick_at_ms = m->now_ms + MASTER_TICK_MS;

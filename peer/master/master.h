@@ -24,6 +24,8 @@
 
 enum {
     MASTER_TICK_MS = 1000,        /* stragglers, own runs for want of voters */
+    MASTER_NOTE_MS = 10 * 1000,   /* so much of a job's timeout a crash forgets at most, … */
+    MASTER_NOTES = 16,            /* … and of a short one at most this part, or a tick */
     MASTER_SHORT_MS = 10 * 1000,  /* nobody eligible for so long: the master runs it itself */
     MASTER_PREFETCH_MS = 100,     /* work kept in a worker's queue beyond its slots */
     MASTER_PREFETCH_PER_SLOT = 4, /* at most */
@@ -43,7 +45,7 @@ struct master_config {
     bool search; /* an answer is looked for: "none" is a result of its own */
     bool judged; /* outputs are judged by the job's own program before they count */
     enum stop_mode stop;
-    uint64_t timeout_ms;             /* 0: none; from MASTER_START */
+    uint64_t timeout_ms;             /* 0: none; counts while some master leads the run */
     uint32_t slots_max;              /* hired at most, 0: no bound */
     bool resumed;                    /* the run had ended or been stopped, and is to go on */
     bool own_can_run;                /* this peer can run the job itself, to break ties */

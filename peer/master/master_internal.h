@@ -50,7 +50,10 @@ struct master {
     bool broken_told;
     uint64_t now_ms;
     uint64_t now_wall_ms;
+    uint64_t started_ms;    /* in this life, … */
+    uint64_t ran_before_ms; /* … and for how long the run was led in earlier ones */
     uint64_t timeout_at_ms; /* UINT64_MAX: never */
+    uint64_t note_at_ms;    /* when ran_ms is recorded again; UINT64_MAX: never */
     uint64_t tick_at_ms;
     uint64_t seq; /* of the last batch handed out */
     uint64_t committed_seq;

@@ -315,7 +315,6 @@ static struct master *new_core(struct lead *d, bool resumed)
 
 struct load {
     struct lead *lead;
-    bool resumed;
     uint64_t answer_slice;
 };
 
@@ -327,9 +326,6 @@ static enum pn_status on_record(void *arg, const struct record *r)
         d->state = r->job_state.state;
         d->ended_wall_ms = r->job_state.at_wall_ms;
         (void)snprintf(d->reason, sizeof d->reason, "%s", r->job_state.reason);
-        if (load->resumed) {
-            return PN_OK;
-        }
     }
     if (r->kind == RECORD_FINAL && r->final.answer && r->final.slice < load->answer_slice) {
         load->answer_slice = r->final.slice;
@@ -357,7 +353,7 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     d->seq = 0;
     d->committed_seq = 0;
     d->decided = false;
-    struct load load = {d, resumed, UINT64_MAX};
+    struct load load = {d, UINT64_MAX};
     enum pn_status status = ledger_load(d->of->reader, &d->job, &d->run, on_record, &load, err);
     if (status != PN_OK) {
         master_free(d->core);

@@ -73,6 +73,13 @@ static enum pn_status replay_lie(struct master *m, const struct record_lie *l)
     return PN_OK;
 }
 
+/* Who resumes what had timed out or was cancelled gives it its time anew. */
+static void replay_job_state(struct master *m, const struct record_job_state *j)
+{
+    m->stats.state = j->state == JOB_STOPPED ? JOB_RUNNING : j->state;
+    m->ran_before_ms = m->stats.state == JOB_RUNNING ? j->ran_ms : 0;
+}
+
 enum pn_status master_replay(struct master *m, const struct record *r)
 {
     switch (r->kind) {
@@ -87,7 +94,7 @@ enum pn_status master_replay(struct master *m, const struct record *r)
     case RECORD_LIE:
         return replay_lie(m, &r->lie);
     case RECORD_JOB_STATE:
-        m->stats.state = r->job_state.state == JOB_STOPPED ? JOB_RUNNING : r->job_state.state;
+        replay_job_state(m, &r->job_state);
         return PN_OK;
     }
     return PN_E_MALFORMED;

@@ -23,7 +23,7 @@ enum record_kind {
                       */
     RECORD_FINAL,    /* the slice's outcome is decided, for ever within this run */
     RECORD_LIE,      /* a worker is proven wrong: its votes on open slices count no more */
-    RECORD_JOB_STATE, /* the job as a whole */
+    RECORD_JOB_STATE, /* the job as a whole; now and then only for how long it has run */
 };
 
 /* Why an outcome was accepted. */
@@ -93,7 +93,8 @@ struct record_job_state {
     enum job_state state;
     uint64_t answer_slice; /* for JOB_FOUND */
     char reason[RECORD_REASON_BYTES_MAX];
-    uint64_t at_wall_ms;
+    uint64_t at_wall_ms; /* ignored where the job is in that state already */
+    uint64_t ran_ms;     /* for how long masters have led the run */
 };
 
 struct record {

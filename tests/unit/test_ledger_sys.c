@@ -122,7 +122,8 @@ static void test_round_trip(void **state)
                            .job_state = {.state = JOB_FOUND,
                                          .answer_slice = 4,
                                          .reason = "found",
-                                         .at_wall_ms = UINT64_C(1) << 41}};
+                                         .at_wall_ms = UINT64_C(1) << 41,
+                                         .ran_ms = UINT64_C(1) << 40}};
     const struct record batch[] = {vote, output, empty, large, final, lie, ended};
     assert_int_equal(fixture_commit(f, batch, 7), PN_OK);
 
@@ -153,6 +154,7 @@ static void test_round_trip(void **state)
         assert_int_equal(s->records[6].job_state.answer_slice, 4);
         assert_string_equal(s->records[6].job_state.reason, "found");
         assert_int_equal(s->records[6].job_state.at_wall_ms, UINT64_C(1) << 41);
+        assert_int_equal(s->records[6].job_state.ran_ms, UINT64_C(1) << 40);
         seen_free(s);
         struct pn_err err = {0};
         assert_int_equal(fixture_reopen(f, &err), PN_OK);

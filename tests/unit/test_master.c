@@ -522,6 +522,88 @@ static void the_voter_of_last_resort(void **state)
     expect("1<0 ");
 }
 
+/* Three slots are hired, some of workers that have more: these must not run what is given ahead. */
+static void hired_slots_are_a_limit(void **state)
+{
+    (void)state;
+    open_master(1, 8);
+    config.slots_max = 3;
+    master_free(master);
+    master = master_new(&config);
+    start();
+    (void)enlist(2, 1);
+    expect("2<0 2<1 "); /* one place, and one slice ahead */
+    (void)enlist(3, 4);
+    expect("3<2 3<3 ");
+    (void)enlist(4, 4);
+    expect("");
+    (void)vote((struct ballot_paper){.link = 3, .slice = 2, .says = 'a'});
+    expect("(vote) (output) (final) 3<4 ");
+}
+
+/* Ticks for so long, then crashes: the state that its ledger would hold, if any was recorded. */
+static bool run_for(uint32_t seconds, struct record *state)
+{
+    bool recorded = false;
+    start();
+    for (uint32_t i = 0; i < seconds; i++) {
+        now_ms += 1000;
+        (void)step((struct master_event){.kind = MASTER_TICK});
+        for (size_t k = 0; k < actions.record_count; k++) {
+            *state = actions.records[k];
+            recorded = true;
+        }
+    }
+    return recorded;
+}
+
+static void open_again(const struct record *state)
+{
+    master_free(master);
+    master = master_new(&config);
+    assert_non_null(master);
+    assert_int_equal(master_replay(master, state), PN_OK);
+    now_ms += 3600 * 1000; /* the machine was off: nobody led it */
+}
+
+/* The limit of time is the run's, not that of one life of its master. */
+static void a_timeout_outlives_its_master(void **state)
+{
+    (void)state;
+    struct record r = {.kind = RECORD_JOB_STATE};
+    open_master(2, 1);
+    config.timeout_ms = 200 * 1000;
+    master_free(master);
+    master = master_new(&config);
+    assert_true(run_for(75, &r)); /* what a crash forgets is at most the last ten seconds */
+    assert_int_equal(r.job_state.state, JOB_RUNNING);
+    assert_int_equal(r.job_state.ran_ms, 70 * 1000);
+    open_again(&r);
+    assert_true(run_for(129, &r));
+    assert_int_equal(r.job_state.state, JOB_RUNNING);
+    now_ms += 1000;
+    (void)step((struct master_event){.kind = MASTER_TICK});
+    assert_int_equal(actions.record_count, 1);
+    assert_int_equal(actions.records[0].job_state.state, JOB_TIMED_OUT);
+    assert_int_equal(actions.records[0].job_state.ran_ms, 200 * 1000);
+
+    /* Its user gives it that time once more. */
+    r = actions.records[0];
+    config.resumed = true;
+    open_again(&r);
+    assert_true(run_for(199, &r));
+    assert_int_equal(r.job_state.state, JOB_RUNNING);
+}
+
+/* A run without a limit leaves the disk alone. */
+static void no_timeout_no_records(void **state)
+{
+    (void)state;
+    struct record r;
+    open_master(2, 1);
+    assert_false(run_for(300, &r));
+}
+
 static void records_bring_everything_back(void **state)
 {
     (void)state;
@@ -583,6 +665,9 @@ int main(void)
         TEST(a_worker_comes_back_unnoticed),
         TEST(demand_counts_what_those_who_are_here_cannot_take),
         TEST(the_voter_of_last_resort),
+        TEST(hired_slots_are_a_limit),
+        TEST(a_timeout_outlives_its_master),
+        TEST(no_timeout_no_records),
         TEST(records_bring_everything_back),
         TEST(memory_runs_out_anywhere),
     };

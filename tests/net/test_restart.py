@@ -1,0 +1,63 @@
+"""What a job was told when it was made holds through restarts of its master."""
+import time
+import unittest
+
+from preon_process import Net, wait_for
+
+
+class Restart(unittest.TestCase):
+    def setUp(self):
+        self.net = Net()
+        self.addCleanup(self.net.close)
+        self.net.tracker()
+        self.master = self.net.peer("master", 0)
+
+    def tearDown(self):
+        if not self._outcome.success:
+            print(self.net.logs())
+
+    def create(self, *more):
+        return self.net.create("exec", "--quorum", "1", *more, "--output", "out.txt", "--",
+                               "sh", "-c", "sleep 0.4; echo fine > out.txt")
+
+    def restart(self):
+        self.master.kill()
+        self.master = self.net.peer("master", 0)
+
+    def job(self):
+        return self.net.json("job", "list")["jobs"][0]
+
+    def most_at_once(self):
+        running, most = set(), 0
+        for _, what, _, slice_, _ in self.net.runs("w0"):
+            (running.add if what == "start" else running.discard)(slice_)
+            most = max(most, len(running))
+        return most
+
+    def ended(self):
+        return sum(r[1] == "end" for r in self.net.runs("w0"))
+
+    def test_workers_hires_no_more_than_that(self):
+        self.net.peer("w0", 4, "--jobs", "any")
+        job = self.create("--slices", "12", "--workers", "1")
+        wait_for(lambda: self.ended() >= 3, 30, "slices are run")
+        for _ in range(2):
+            before = self.ended()
+            self.restart()
+            wait_for(lambda: self.ended() >= before + 3, 30, "slices are run after the restart")
+        self.net.preon("job", "wait", job, check=0)
+        self.assertEqual(self.most_at_once(), 1)
+
+    def test_a_timeout_does_not_begin_anew(self):
+        """Nobody works for it. Each life of the master is shorter than the timeout."""
+        self.create("--slices", "2", "--timeout", "6s")
+        for _ in range(3):
+            time.sleep(4)
+            if self.job()["ended"]:
+                break
+            self.restart()
+        self.assertEqual(self.job()["state"], "timed-out")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -250,6 +250,9 @@ enum pn_status leads_create(struct leads *l, struct pn_bytes text, const struct 
     if (grant_rank(grant, &l->config.peer_id) < 0) {
         return pn_fail(err, PN_E_DENIED, "the grant does not name this peer");
     }
+    if (grant->expires_wall_ms != 0 && grant->expires_wall_ms <= clock_wall_ms()) {
+        return pn_fail(err, PN_E_DENIED, "the grant has expired"); /* nobody would work for it */
+    }
     if (m->dep_count > 0) {
         return pn_fail(err, PN_E_UNSUPPORTED,
                        "[deps]: datasets cannot be fetched by this version; ship them as files");

@@ -1,9 +1,12 @@
 """What a job's program and its names could do to the user whose job it is: through the commands."""
+import json
 import os
 import pty
+import socket
 import subprocess
 import unittest
 
+import peer_client as pc
 from preon_process import PATIENCE, PREON, Net
 
 
@@ -75,6 +78,42 @@ class HostileJob(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("control characters", done.stderr)
             self.assertNotIn(name, done.stderr)
+
+    def test_grants_that_are_worth_nothing(self):
+        """Over the control socket, as a command of somebody else's making could."""
+        me = bytes.fromhex(self.net.json("status")["id"])
+        owner, thief = (pc.Identity(self.net.dir, name) for name in ("owner", "thief"))
+        job, other = (pc.Job(owner, ["program:nonce@1", "--difficulty=40", "--start=1",
+                                     "--count=4000"], 4, "[dynamic]\nnonce.bin\n[verify]\n"
+                             "mode = proof\nstop = first\n") for _ in range(2))
+
+        def create(papers):
+            papers = papers[16:]  # without the run
+            body = json.dumps({"manifest": job.text.decode(), "owner_signature": papers[:64].hex(),
+                               "grant": papers[66:].hex()}).encode()
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(10 * PATIENCE)
+                s.connect(self.net.path("master", "control.sock"))
+                s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n"
+                          b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                answer = b"".join(iter(lambda: s.recv(65536), b""))
+            return int(answer.split()[1]), answer.split(b"\r\n\r\n")[1].decode()
+
+        forged = job.papers(me)[:-64] + thief.sign(b"preon-grant-1\0" + job.papers(me)[82:-64])
+        cases = [
+            (400, "is not by the manifest's owner", job.papers(me, signature=bytes(64))),
+            (400, "is not signed by the manifest's owner", forged),
+            (400, "is for another job", job.papers(me)[:82] + other.papers(me)[82:]),
+            (403, "does not name this peer", job.papers(os.urandom(32))),
+            (403, "has expired", job.papers(me, expires_ms=1)),
+        ]
+        for code, why, papers in cases:
+            answer = create(papers)
+            self.assertEqual(answer[0], code, answer)
+            self.assertIn(why, answer[1])
+            self.assertEqual(self.net.json("job", "list")["jobs"], [])
+        self.assertEqual(create(job.papers(me))[0], 200)
+        self.assertEqual(create(job.papers(me, serial=2))[0], 409)  # it is led already
 
 
 if __name__ == "__main__":

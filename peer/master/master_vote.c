@@ -117,7 +117,8 @@ static void record_outputs(struct master *m, const struct work_vote *v)
     }
 }
 
-static void record_vote(struct master *m, const struct worker_entry *w, const struct work_vote *v)
+static void record_vote(struct master *m, const struct worker_entry *w, const struct work_vote *v,
+                        uint32_t wall_ms)
 {
     struct record *r = master_record(m, RECORD_VOTE);
     if (r == NULL) {
@@ -133,7 +134,7 @@ static void record_vote(struct master *m, const struct worker_entry *w, const st
         .code = v->code,
         .outputs = v->outputs_hash,
         .signature = v->signature,
-        .wall_ms = v->wall_ms,
+        .wall_ms = wall_ms,
         .cpu_ms = v->cpu_ms,
         .prefix = w->plan.prefix,
         .stdout_tail = v->stdout_tail,
@@ -201,7 +202,8 @@ static struct ballot *earlier_ballot(const struct open_slice *s, const struct wo
 }
 
 static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t request,
-                            struct open_slice *s, const struct work_vote *v, struct pn_err *err)
+                            struct open_slice *s, const struct work_vote *v, uint32_t wall_ms,
+                            struct pn_err *err)
 {
     struct ballot *earlier = earlier_ballot(s, w, v->what.attempt);
     /* A claim that nobody can back any more gives way to what the same worker found instead. */
@@ -240,7 +242,7 @@ static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t r
         return PN_OK;
     }
     w->gave_up_in_row = 0;
-    record_vote(m, w, v);
+    record_vote(m, w, v, wall_ms);
     answer_when_durable(m, w, request, master_step_seq(m));
     master_decide(m, s);
     return PN_OK;
@@ -276,10 +278,11 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
     if (s == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "vote: out of memory");
     }
+    uint32_t wall_ms = plan_believed_ms(&m->plan, a, v->wall_ms, m->now_ms);
     if (a != NULL) {
-        plan_voted(&m->plan, a, v->wall_ms);
+        plan_voted(&m->plan, a, wall_ms);
     }
-    status = weigh(m, w, request, s, v, err);
+    status = weigh(m, w, request, s, v, wall_ms, err);
     plan_need(&m->plan, s, s->need, s->own_wanted);
     return status;
 }

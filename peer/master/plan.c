@@ -306,6 +306,9 @@ struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice
 {
     struct open_slice *s = plan_open(p, slice);
     struct attempt *a = s == NULL ? NULL : begin(p, s, w, attempt, now_ms);
+    if (a != NULL) {
+        a->adopted = true;
+    }
 #ifdef PREON_DEFECT_LEASE_NOT_REARMED
     if (a != NULL) {
         heap_remove(&p->leases, &a->lease);
@@ -378,6 +381,19 @@ void plan_ended(struct plan *p, struct attempt *a)
     struct open_slice *s = a->of;
     forget(p, a);
     plan_reconsider(p, s);
+}
+
+static uint64_t lower(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* One vote that said "for days" would have made every lease the longest, and no slice late. */
+uint32_t plan_believed_ms(const struct plan *p, const struct attempt *a, uint32_t said_ms,
+                          uint64_t now_ms)
+{
+    uint64_t most = (uint64_t)p->config.time_limit_s * 1000;
+    if (a != NULL && !a->adopted) {
+        most = lower(most, now_ms - a->assigned_ms);
+    }
+    return (uint32_t)lower(most, said_ms);
 }
 
 void plan_voted(struct plan *p, struct attempt *a, uint32_t wall_ms)

@@ -54,6 +54,7 @@ struct attempt {
     uint64_t assigned_ms;
     uint64_t started_ms; /* 0 until the worker says so */
     bool late;           /* its lease has run out, or its worker is gone */
+    bool adopted;        /* of before a restart: nobody knows when it was assigned */
     struct heap_node lease;
     struct attempt *next_of_slice;
     struct attempt *next_of_worker;
@@ -144,6 +145,13 @@ void plan_alive(struct plan *p, struct attempt *a, uint64_t now_ms, uint64_t rem
 
 /* The attempt is over without a vote. Frees it. */
 void plan_ended(struct plan *p, struct attempt *a);
+
+/*
+ * For how long a worker says that it ran, as far as that can be: no longer than the job's limit of
+ * time, nor than since the slice was given to it, where that was in this life. a: NULL if unknown.
+ */
+uint32_t plan_believed_ms(const struct plan *p, const struct attempt *a, uint32_t said_ms,
+                          uint64_t now_ms);
 
 /* The attempt is over by a vote, which took wall_ms. Frees it; plan_need must follow. */
 void plan_voted(struct plan *p, struct attempt *a, uint32_t wall_ms);

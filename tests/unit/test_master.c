@@ -177,12 +177,14 @@ struct ballot_paper {
     char says; /* '!': exit 1 */
     bool big;  /* outputs too large to ride along */
     bool of_other_run;
+    uint32_t wall_ms;
     uint64_t attempt; /* 0: the one given */
 };
 
 static enum pn_status vote(struct ballot_paper p)
 {
-    struct work_vote v = {.what = {.run = config.run, .slice = p.slice}, .code = p.says == '!'};
+    struct work_vote v = {
+        .what = {.run = config.run, .slice = p.slice}, .code = p.says == '!', .wall_ms = p.wall_ms};
     v.what.attempt = p.attempt != 0 ? p.attempt : given[p.link][p.slice];
     v.what.run.b[1] = p.of_other_run;
     struct output out = {"out", p.big ? 100000 : 1, {{0}}};
@@ -541,6 +543,20 @@ static void hired_slots_are_a_limit(void **state)
     expect("(vote) (output) (final) 3<4 ");
 }
 
+static void a_claimed_time_is_not_believed(void **state)
+{
+    (void)state;
+    struct master_stats stats;
+    open_master(1, 8);
+    start();
+    (void)enlist(2, 1);
+    now_ms += 1500;
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .wall_ms = UINT32_MAX});
+    assert_int_equal(actions.records[0].vote.wall_ms, 1500);
+    master_stats(master, &stats);
+    assert_int_equal(stats.mean_ms, 1500);
+}
+
 /* Ticks for so long, then crashes: the state that its ledger would hold, if any was recorded. */
 static bool run_for(uint32_t seconds, struct record *state)
 {
@@ -666,6 +682,7 @@ int main(void)
         TEST(demand_counts_what_those_who_are_here_cannot_take),
         TEST(the_voter_of_last_resort),
         TEST(hired_slots_are_a_limit),
+        TEST(a_claimed_time_is_not_believed),
         TEST(a_timeout_outlives_its_master),
         TEST(no_timeout_no_records),
         TEST(records_bring_everything_back),

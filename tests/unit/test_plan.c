@@ -242,6 +242,25 @@ static void numbers_survive_a_restart(void **state)
     expect("2:1 ");
 }
 
+/* What a worker says of its time can neither hide stragglers nor make leases long. */
+static void a_claimed_time_is_believed_as_far_as_it_can_be(void **state)
+{
+    (void)state;
+    open_plan(8, 1);
+    struct attempt *a = take(1, 1000);
+    assert_int_equal(plan_believed_ms(&plan, a, 2999, 4000), 2999);
+    assert_int_equal(plan_believed_ms(&plan, a, UINT32_MAX, 4000), 3000);
+    assert_int_equal(plan_believed_ms(&plan, a, UINT32_MAX, 1000000), 120 * 1000);
+    assert_int_equal(plan_believed_ms(&plan, NULL, UINT32_MAX, 4000), 120 * 1000);
+    const uint64_t number = take(2, 1000)->id; /* and after a restart: since when? */
+    plan_fini(&plan);
+    open_plan(8, 1);
+    a = plan_adopt(&plan, &workers[2], 1, number, 500);
+    assert_non_null(a);
+    assert_int_equal(plan_believed_ms(&plan, a, 50 * 1000, 501), 50 * 1000);
+    assert_int_equal(plan_believed_ms(&plan, a, UINT32_MAX, 501), 120 * 1000);
+}
+
 static void memory_runs_out_anywhere(void **state)
 {
     (void)state;
@@ -271,6 +290,7 @@ int main(void)
         TEST(giving_up_means_somebody_else_later),
         TEST(lost_outputs_are_made_again_under_the_old_number),
         TEST(the_own_run),
+        TEST(a_claimed_time_is_believed_as_far_as_it_can_be),
         TEST(stragglers_are_doubled),
         TEST(nothing_above_the_limit),
         TEST(numbers_survive_a_restart),

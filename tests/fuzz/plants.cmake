@@ -21,6 +21,8 @@ fuzz_finds(control_body fuzz_control_body peer/control/control_body.c
 fuzz_finds(endpoint fuzz_endpoint tools/endpoint.c
     [[memcpy(e.host, host, len)]] [[memcpy(e.host, host, len + 2)]])
 fuzz_finds(hex fuzz_hex common/hex.c [[i < len]] [[i <= len]])
+fuzz_finds(hire fuzz_work peer/wire/hire.c
+    [[reader_copy(&r, d.b, sizeof d.b)]] [[memcpy(d.b, in.ptr, sizeof d.b)]])
 fuzz_finds(key fuzz_key_sys common/key_sys.c
     [[BIO_new_mem_buf(text, (int)len)]] [[BIO_new_mem_buf(text, (int)len + 1)]])
 fuzz_finds(ledger fuzz_ledger_sys peer/master/ledger_file_sys.c

@@ -1,6 +1,6 @@
 /*
- * The messages between masters and workers, of work.h and hire.h: the first byte chooses the parser;
- * what it accepts is written back as it was, and what is written parses to the same again.
+ * The messages between masters and workers, of work.h and hire.h: the first byte chooses the
+ * parser; what it accepts is written back as it was, and what is written parses to the same again.
  */
 #include <assert.h>
 #include <stdlib.h>

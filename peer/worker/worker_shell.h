@@ -9,6 +9,7 @@
 #ifndef PREON_PEER_WORKER_WORKER_SHELL_H
 #define PREON_PEER_WORKER_WORKER_SHELL_H
 
+#include "peer/worker/run_log_sys.h"
 #include "peer/worker/worker_uv.h"
 
 /* Below this, finding others who have a job's files costs more than fetching them. */
@@ -97,7 +98,7 @@ struct labour {
     struct deferred **last;
     bool stepping;
     uv_timer_t timer;
-    int run_log;   /* descriptor of runs.log */
+    struct run_log run_log;
     uint32_t pins; /* work on the pool, errands that are pinned */
     bool freeing;
     bool timer_closed;

@@ -1,10 +1,7 @@
 #include "peer/worker/worker_uv.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
@@ -263,12 +260,10 @@ enum pn_status labour_new(const struct labour_config *config, struct labour **ou
     l->core = worker_new(&core);
     l->place_count = config->slots > 0 ? config->slots : 1;
     l->tasks = calloc(l->place_count, sizeof *l->tasks);
-    l->run_log = openat(store_dir_fd(config->store), "runs.log",
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (l->core == NULL || l->tasks == NULL || l->run_log < 0) {
-        enum pn_status status =
-            l->run_log < 0 ? pn_fail(err, PN_E_SYSTEM, "runs.log: cannot be opened for writing")
-                           : pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    enum pn_status status = l->core != NULL && l->tasks != NULL
+                                ? run_log_open(&l->run_log, store_dir_fd(config->store), err)
+                                : pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    if (status != PN_OK) {
         worker_free(l->core);
         free(l->tasks);
         free(l);
@@ -299,7 +294,7 @@ static void free_if_done(struct labour *l)
     void *arg = l->on_freed_arg;
     worker_free(l->core);
     worker_actions_fini(&l->actions);
-    (void)close(l->run_log);
+    run_log_close(&l->run_log);
     free(l->tasks);
     free(l);
     on_freed(arg);
@@ -356,19 +351,10 @@ void labour_leave(struct labour *l)
 
 void labour_log_run(struct labour *l, const char *format, ...)
 {
-    char line[256];
-    int len = snprintf(line, sizeof line, "%llu ", (unsigned long long)clock_wall_ms());
     va_list args;
     va_start(args, format);
-    int body = vsnprintf(line + len, sizeof line - (size_t)len - 1, format, args);
+    run_log_add(&l->run_log, format, args);
     va_end(args);
-    size_t total = (size_t)len + (body > 0 ? (size_t)body : 0);
-    if (total > sizeof line - 2) {
-        total = sizeof line - 2;
-    }
-    line[total++] = '\n';
-    ssize_t written = write(l->run_log, line, total);
-    (void)written; /* a log only; a full disk is told of where it hurts */
 }
 
 /* --- engagements ------------------------------------------------------------------------------ */

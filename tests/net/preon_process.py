@@ -111,15 +111,12 @@ class Net:
     def runs(self, name, given=False):
         """The run log of a peer: (wall ms, "start" or "end", job, slice, rest), and "given"."""
         rows = []
-        path = self.path(name, "runs.log")
-        if os.path.exists(path):
-            with open(path) as f:
-                for line in f:
-                    parts = line.split()
-                    if parts[1] == "given" and not given:
-                        continue
-                    rows.append((int(parts[0]), parts[1], parts[2], int(parts[3]), parts[4:]))
-        return rows
+        for log in "runs.log.1", "runs.log":
+            path = self.path(name, log)
+            if os.path.exists(path):
+                with open(path) as f:
+                    rows += [line.split() for line in f]
+        return [(int(r[0]), r[1], r[2], int(r[3]), r[4:]) for r in rows if given or r[1] != "given"]
 
     def logs(self):
         text = ""

@@ -19,6 +19,7 @@ struct wire {
     uv_connect_t connect;
     struct tracker *tracker; /* NULL: given up */
     bool up;
+    bool writing; /* what is said meanwhile waits in tracker.out, which is bounded */
     char read_buffer[READ_BYTES];
 };
 
@@ -127,16 +128,19 @@ static void on_written(uv_write_t *write, int status)
 {
     struct wire *w = write->handle->data;
     free(write);
-    if (status < 0 && w->tracker != NULL) {
+    w->writing = false;
+    if (w->tracker != NULL) {
         struct trackers *all = w->tracker->all;
-        lost(w->tracker, uv_strerror(status));
+        if (status < 0) {
+            lost(w->tracker, uv_strerror(status));
+        }
         settle(all);
     }
 }
 
 static void flush(struct tracker *t)
 {
-    if (t->out.len == 0 || t->wire == NULL || !t->wire->up) {
+    if (t->out.len == 0 || t->wire == NULL || !t->wire->up || t->wire->writing) {
         return;
     }
     struct parcel *parcel = malloc(sizeof *parcel + t->out.len);
@@ -150,7 +154,9 @@ static void flush(struct tracker *t)
     if (uv_write(&parcel->write, (uv_stream_t *)&t->wire->tcp, &buf, 1, on_written) != 0) {
         free(parcel);
         t->trouble = "cannot write";
+        return;
     }
+    t->wire->writing = true;
 }
 
 /* --- dialling --- */

@@ -2,6 +2,7 @@
 import hashlib
 import os
 import subprocess
+import time
 import unittest
 
 from preon_process import BUILD, LIAR, PREON, Net, wait_for
@@ -166,7 +167,7 @@ class Swarm(Case):
     def test_the_liar_is_named_and_nothing_wrong_is_final(self):
         self.net.tracker()
         self.net.peer("master", 1)
-        liar = self.net.peer("liar", 2, "--jobs", "any", program=LIAR)
+        self.net.peer("liar", 2, "--jobs", "any", program=LIAR)
         for i in range(2):
             self.net.peer(f"w{i}", 2, "--jobs", "any")
         liar_id = self.net.json("status", data="liar")["id"]
@@ -178,8 +179,32 @@ class Swarm(Case):
         self.net.preon("job", "results", job, "-o", out, check=0)
         self.assertEqual(self.results(out, "out.txt"), {i: crunched(i, 48) for i in range(48)})
         status = self.net.json("job", "status", job)
-        self.assertIn(liar_id, str(status), "the liar is not named")
-        self.assertTrue(liar)
+        self.assertEqual({shown["worker"] for shown in status["liars_shown"]}, {liar_id})
+        said = self.net.preon("job", "status", job, check=0)
+        self.assertRegex(said.stdout, f"liar +{liar_id[:12]}  slice [0-9]+: ")
+
+    def test_a_peer_that_is_ended_returns_its_slices(self):
+        self.net.tracker()
+        self.net.peer("master", 0)
+        leaving = self.net.peer("w0", 2, "--jobs", "any")
+        job = self.net.create("exec", "--slices", "2", "--quorum", "1", "--file",
+                              self.write("long.sh", "sleep 300\n"), "--", "sh", "long.sh")
+        wait_for(lambda: len(self.net.runs("w0")) == 2, 20, "both slices run")
+        self.net.peer("w1", 2, "--jobs", "any")
+        with open(self.net.path("w1.log")) as log:
+            wait_for(lambda: ": connected" in log.read(), 20, "the other one is idle")
+        self.assertEqual(self.net.runs("w1"), [], "nothing is left for it")
+        asked = time.time()
+        self.assertEqual(leaving.stop(), 0)
+        self.assertLess(time.time() - asked, 5)
+        self.assertEqual([r[4][1] for r in self.net.runs("w0") if r[1] == "end"],
+                         ["cancelled"] * 2)
+        runs = wait_for(lambda: [r for r in self.net.runs("w1") if r[1] == "start"][1:] and
+                        self.net.runs("w1"), 5, "the other one has them")
+        self.assertEqual(sorted(r[3] for r in runs), [0, 1])
+        self.assertLess(max(r[0] for r in runs) / 1000 - asked, 5)
+        self.assertEqual(self.net.json("job", "status", job)["slices"]["running"], 2)
+        self.net.preon("job", "cancel", job, check=0)
 
     def test_the_tracker_may_be_restarted(self):
         tracker = self.net.tracker()

@@ -95,6 +95,45 @@ class Embedded(unittest.TestCase):
         self.net.preon("job", "rm", job, check=0)
         self.assertEqual(self.net.json("job", "list")["jobs"], [])
 
+    def test_a_manifest_made_by_hand(self):
+        os.mkdir(self.net.path("job"))
+        script = self.net.path("job", "crunch.sh")
+        with open(script, "w") as f:
+            f.write("echo $PREON_SLICE of $PREON_SLICES > a.txt\n")
+        text = self.net.preon("job", "create", "exec", "--file", script, "--output", "a.txt",
+                              "--dry-run", "--", "sh", "crunch.sh", data=None, check=0).stdout
+        self.assertIn("\nslices = 1\n", text)
+        text = text.replace("\nslices = 1\n", "\nslices = 3\n")
+        with open(self.net.path("job", "manifest"), "w") as f:
+            f.write(text)
+        results = self.net.path("results")
+        done = self.net.preon("job", "submit", self.net.path("job"), "-o", results, *self.alone,
+                              check=0)
+        # The job is the text as it stands there.
+        job = hashlib.sha256(text.encode()).hexdigest()
+        self.assertIn(f"preon: job {job}\n", done.stderr)
+        self.assertEqual([j["id"] for j in self.net.json("job", "list")["jobs"]], [job])
+        for number in range(3):
+            with open(os.path.join(results, str(number), "a.txt")) as f:
+                self.assertEqual(f.read(), f"{number} of 3\n")
+
+    def test_the_beginning_of_an_id_must_be_one_jobs(self):
+        ids = []
+        while len({i[0] for i in ids}) == len(ids):  # at most 17 jobs
+            ids.append(self.net.json("job", "create", "nonce", "--difficulty", "1", "--start",
+                                     str(len(ids)), "--count", "40", *self.alone)["id"])
+        first, = (i[0] for i in ids[:-1] if i[0] == ids[-1][0])
+        for verb in "status", "rm":
+            done = self.net.preon("job", verb, first, check=2)
+            self.assertEqual((done.stdout, done.stderr),
+                             ("", f"preon: job ID '{first}': 2 jobs begin so; give more digits\n"))
+        longer = os.path.commonprefix([i for i in ids if i[0] == first])
+        longer = ids[-1][:len(longer) + 1]
+        self.assertEqual(self.net.json("job", "status", longer)["id"], ids[-1])
+        self.assertEqual(len(self.net.json("job", "list")["jobs"]), len(ids))
+        done = self.net.preon("job", "status", "0" * 64, check=1)
+        self.assertIn("no such job here", done.stderr)
+
     def test_a_thousand_files(self):
         """More than a sandbox mounts one by one; outputs may lie in a folder of theirs."""
         os.mkdir(self.net.path("in"))

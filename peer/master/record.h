@@ -12,8 +12,7 @@
 #include "common/key.h"
 
 enum {
-    RECORD_TAIL_BYTES_MAX = 8 * 1024,    /* kept of stdout and of stderr, each */
-    RECORD_INLINE_BYTES_MAX = 64 * 1024, /* all outputs of a slice together, as rows */
+    RECORD_TAIL_BYTES_MAX = 8 * 1024, /* kept of stdout and of stderr, each */
     RECORD_REASON_BYTES_MAX = 160,
 };
 

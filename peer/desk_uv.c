@@ -145,18 +145,31 @@ static void op_start(void *arg, const struct digest *job, const struct control_s
 
 static void op_cancel(void *arg, const struct digest *job, struct control_call *call)
 {
-    const struct desk *d = arg;
+    struct desk *d = arg;
+    struct order *o = order_new(d, call);
     struct pn_err err;
-    enum pn_status status = leads_cancel(d->config.leads, job, "cancelled by its owner", &err);
-    control_answer(call, status, &err);
+    if (o == NULL) {
+        return;
+    }
+    enum pn_status status =
+        leads_cancel(d->config.leads, job, "cancelled by its owner", order_done, o, &err);
+    if (status != PN_OK) {
+        order_done(o, status, &err);
+    }
 }
 
 static void op_resume(void *arg, const struct digest *job, struct control_call *call)
 {
-    const struct desk *d = arg;
+    struct desk *d = arg;
+    struct order *o = order_new(d, call);
     struct pn_err err;
-    enum pn_status status = leads_resume(d->config.leads, job, &err);
-    control_answer(call, status, &err);
+    if (o == NULL) {
+        return;
+    }
+    enum pn_status status = leads_resume(d->config.leads, job, order_done, o, &err);
+    if (status != PN_OK) {
+        order_done(o, status, &err);
+    }
 }
 
 /* --- files that stream in --------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ void ledger_file_close(sqlite3 *db, bool clean);
 /* Says in *err what the last call on db failed with. Never PN_OK. */
 enum pn_status ledger_file_error(sqlite3 *db, struct pn_err *err);
 
+/* Within a transaction: a page is written as it was. */
+enum pn_status ledger_file_write_nothing(sqlite3 *db, struct pn_err *err);
+
 /* Runs SQL that yields no rows. */
 enum pn_status ledger_file_run(sqlite3 *db, const char *sql, struct pn_err *err);
 

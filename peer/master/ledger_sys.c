@@ -13,7 +13,14 @@ enum {
     CHECKPOINT_PAGES = 1000, /* 4 MiB of log */
 };
 
-enum item_kind { ITEM_BATCH, ITEM_ADD_JOB, ITEM_SET_GRANT, ITEM_BOOT_JOB, ITEM_REMOVE_JOB };
+enum item_kind {
+    ITEM_BATCH,
+    ITEM_ADD_JOB,
+    ITEM_SET_GRANT,
+    ITEM_BOOT_JOB,
+    ITEM_REMOVE_JOB,
+    ITEM_TRY
+};
 
 /* What waits for the thread: a batch on the heap, or an order on its caller's stack. */
 struct item {
@@ -140,6 +147,9 @@ static enum pn_status apply_batch(struct ledger *l, struct item *item, int64_t j
 static enum pn_status apply(struct ledger *l, struct item *item)
 {
     int64_t job_no = 0;
+    if (item->kind == ITEM_TRY) {
+        return ledger_file_write_nothing(l->db, &item->err);
+    }
     if (item->kind == ITEM_ADD_JOB) {
         return ledger_rows_add_job(&l->rows, item->new_job, &item->err);
     }
@@ -159,6 +169,7 @@ static enum pn_status apply(struct ledger *l, struct item *item)
         l->sweeping = true;
         return ledger_rows_remove_job(&l->rows, job_no, &item->err);
     case ITEM_ADD_JOB:
+    case ITEM_TRY:
         break;
     }
     return status;
@@ -490,6 +501,12 @@ enum pn_status ledger_remove_job(struct ledger *l, const struct digest *job, con
                                  struct pn_err *err)
 {
     struct item order = {.kind = ITEM_REMOVE_JOB, .job = *job, .run = *run};
+    return carry_out(l, &order, err);
+}
+
+enum pn_status ledger_try(struct ledger *l, struct pn_err *err)
+{
+    struct item order = {.kind = ITEM_TRY};
     return carry_out(l, &order, err);
 }
 

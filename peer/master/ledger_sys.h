@@ -70,7 +70,7 @@ struct ledger_job {
 };
 
 /*
- * The next four wait for one commit of the ledger's thread (a sync of the disk): call them when a
+ * The next five wait for one commit of the ledger's thread (a sync of the disk): call them when a
  * job is made, started or removed, not per slice.
  */
 
@@ -91,6 +91,9 @@ enum pn_status ledger_boot_job(struct ledger *l, const struct digest *job, const
 /* The run is gone at once and for ever; its rows are deleted little by little between commits. */
 enum pn_status ledger_remove_job(struct ledger *l, const struct digest *job, const struct run *run,
                                  struct pn_err *err);
+
+/* Commits a page that says what it said before: is there room, does the disk take it? */
+enum pn_status ledger_try(struct ledger *l, struct pn_err *err);
 
 /*
  * Queues a copy of count records that become durable together or not at all. PN_E_FULL: the queue

@@ -88,6 +88,7 @@ static void close_timer(struct lead *d)
 void lead_forget(struct lead *d)
 {
     d->gone = true;
+    lead_break_wishes(d, "the run is let go");
     lead_ask_own(d); /* no more */
     (void)table_remove(&d->of->by_job, d->job.b);
     lead_pin(d);
@@ -166,9 +167,7 @@ static void carry_out(struct lead *d, const struct master_action *x)
         run_over(d);
         break;
     case MASTER_TELL_BROKEN:
-        log_write(LOG_ERROR, "master", "the ledger failed: %s; nothing more is accepted",
-                  x->reason);
-        (void)snprintf(d->reason, sizeof d->reason, "%s", x->reason);
+        lead_stall(d, x->reason);
         break;
     }
 }
@@ -208,10 +207,15 @@ static void commit(struct lead *d)
             d->decided = a->records[i].job_state.state != JOB_RUNNING;
         }
     }
-    d->seq = a->seq;
-    enum pn_status status = ledger_commit(d->of->ledger, &d->job, &d->run, a->seq, a->records,
-                                          (uint32_t)a->record_count);
-    if (status != PN_OK) {
+    struct pn_err err;
+    enum pn_status status = leads_ledger_usable(d->of, &err);
+    if (status == PN_OK) {
+        status = ledger_commit(d->of->ledger, &d->job, &d->run, a->seq, a->records,
+                               (uint32_t)a->record_count);
+    }
+    if (status == PN_OK) {
+        d->seq = a->seq;
+    } else {
         log_write(LOG_ERROR, "master", "the ledger takes no more: %s", pn_status_text(status));
         d->refused = status;
     }
@@ -229,6 +233,7 @@ static enum pn_status step(struct lead *d, struct master_event *ev, struct pn_er
     if (ev->kind == MASTER_COMMITTED && ev->status == PN_OK) {
         d->committed_seq = ev->seq;
         lead_judge_committed(d);
+        lead_answer_wishes(d);
     }
     return status;
 }
@@ -259,6 +264,24 @@ enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err
     }
     lead_unpin(d);
     return status;
+}
+
+void lead_committed(struct lead *d, uint64_t seq, enum pn_status status)
+{
+    if (d->cancel_seq == 0 || d->cancel_seq != seq) {
+        struct master_event ev = {.kind = MASTER_COMMITTED, .seq = seq, .status = status};
+        (void)lead_event(d, &ev, NULL);
+        return;
+    }
+    d->cancel_seq = 0;
+    if (status == PN_OK) {
+        d->state = JOB_CANCELLED;
+        d->committed_seq = seq;
+        lead_answer_wishes(d);
+        d->of->config.on_change(d->of->config.arg, &d->job);
+    } else {
+        lead_break_wishes(d, pn_status_text(status));
+    }
 }
 
 /* --- begin ------------------------------------------------------------------------------------ */
@@ -350,6 +373,10 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
     d->liars_shown = 0;
+    lead_unbench_all(d); /* the ledger tells what is there */
+    table_init(&d->bench, sizeof(uint64_t), JOB_SLICES_MAX, random_fresh_seed());
+    d->judge_count = 0; /* of the earlier core: this one asks anew */
+    d->cancel_seq = 0;
     d->seq = 0;
     d->committed_seq = 0;
     d->decided = false;
@@ -363,6 +390,7 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     if (load.answer_slice != UINT64_MAX && !d->answer.found) {
         lead_describe_again(d, load.answer_slice);
     }
+    d->stalled_ms = 0;
     const uint64_t wall_ms = clock_wall_ms();
     d->started_ms = clock_now_ms();
     d->earlier_ms = 0;

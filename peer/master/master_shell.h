@@ -4,6 +4,8 @@
  *     master_uv.c         the runs of this peer: life, routing
  *     master_lead_uv.c    one run: its core, events and actions
  *     master_crew_uv.c    workers that are linked already, offered other jobs
+ *     master_mend_uv.c    the ledger: opened, lost, opened again
+ *     master_wish_uv.c    orders that are answered when they are durable
  *     master_judge_uv.c   outputs pulled, judged and described on the thread pool
  *     master_status.c     what people are told (a core: no I/O)
  */
@@ -30,6 +32,7 @@ struct waiting_judge {
 };
 
 struct pull;
+struct wish;
 
 struct lead {
     struct leads *of;
@@ -61,7 +64,11 @@ struct lead {
     uint64_t committed_seq;
     bool decided;           /* how the run ends is with the ledger: no other answer counts */
     enum pn_status refused; /* the ledger did not take the last batch */
-    struct table bench;     /* slice -> benched */
+    uint64_t stalled_ms;    /* since when nothing is accepted; 0: all is well */
+    char stall[WAITING_TEXT_BYTES]; /* … and why */
+    struct wish *wishes;            /* orders that wait for the ledger */
+    uint64_t cancel_seq; /* of the end of a run that had been stopped; 0: none on its way */
+    struct table bench;  /* slice -> benched */
     struct waiting_judge *judges;
     size_t judge_count, judge_cap;
     struct job_answer answer;
@@ -85,7 +92,12 @@ struct lead {
 
 struct leads {
     struct leads_config config;
-    struct ledger *ledger;
+    struct ledger *ledger;        /* NULL while it is being mended */
+    bool ledger_failed;           /* its session is over */
+    struct pn_err ledger_failure; /* … and why */
+    uv_timer_t mend;
+    bool mend_open;
+    uint32_t mend_tries; /* since something was last committed */
     struct ledger_reader *reader;
     struct table by_job;
     struct lead *first;
@@ -117,6 +129,25 @@ void lead_forget(struct lead *d);
 /* Reads the ledger and begins, or goes on. */
 enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err);
 enum pn_status lead_event(struct lead *d, struct master_event *ev, struct pn_err *err);
+
+/* The ledger's report of a batch. */
+void lead_committed(struct lead *d, uint64_t seq, enum pn_status status);
+
+/* master_mend_uv.c */
+enum pn_status leads_ledger_open(struct leads *l, struct pn_err *err);
+/* The session is over: it is opened again after a while, and all runs begin anew. */
+void leads_ledger_failed(struct leads *l, enum pn_status status, const struct pn_err *err);
+/* Before an order to the ledger: fails while there is none. */
+enum pn_status leads_ledger_usable(struct leads *l, struct pn_err *err);
+/* What an order came to; returns it. */
+enum pn_status leads_ledger_said(struct leads *l, enum pn_status status, const struct pn_err *err);
+/* The run cannot go on as it is: after a while it begins anew from what the ledger holds. */
+void lead_stall(struct lead *d, const char *cause);
+void leads_mend_close(struct leads *l); /* leads is pinned until its timer is closed */
+
+/* master_wish_uv.c */
+void lead_answer_wishes(struct lead *d); /* those whose batch is durable */
+void lead_break_wishes(struct lead *d, const char *cause);
 
 /* master_crew_uv.c */
 enum pn_status leads_crew_open(struct leads *l);

@@ -78,10 +78,19 @@ static void fill_progress(const struct lead *d, struct job_status *out)
 static void fill_waiting(const struct lead *d, const struct master_stats *s, uint64_t now_ms,
                          struct job_status *out)
 {
+    struct waiting *w = &out->waiting;
+    if (d->stalled_ms != 0 && d->state == JOB_RUNNING) {
+        w->waits = true;
+        w->for_ms = now_ms - d->stalled_ms;
+        (void)snprintf(w->cause, sizeof w->cause, "stalled: %s",
+                       d->of->ledger_failed ? d->of->ledger_failure.text : d->stall);
+        (void)snprintf(w->remedy, sizeof w->remedy,
+                       "the peer tries again by itself; its log says more");
+        return;
+    }
     if (d->core == NULL || d->state != JOB_RUNNING || s->running_count > 0) {
         return;
     }
-    struct waiting *w = &out->waiting;
     w->waits = true;
     w->for_ms = now_ms - (d->busy_ms > d->started_ms ? d->busy_ms : d->started_ms);
     if (s->short_of_voters) {

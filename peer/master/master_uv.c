@@ -16,20 +16,6 @@ struct lead *leads_find(const struct leads *l, const struct digest *job)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void on_committed(void *arg, const struct digest *job, const struct run *run, uint64_t seq,
-                         enum pn_status status, const struct pn_err *err)
-{
-    struct leads *l = arg;
-    struct lead *d = leads_find(l, job);
-    if (status != PN_OK) {
-        log_write(LOG_ERROR, "ledger", "%s", err != NULL ? err->text : pn_status_text(status));
-    }
-    if (d != NULL && run_equal(&d->run, run)) {
-        struct master_event ev = {.kind = MASTER_COMMITTED, .seq = seq, .status = status};
-        (void)lead_event(d, &ev, NULL);
-    }
-}
-
 /* A job of the store whose grant names us: we lead it, or may begin to. */
 static void take_job(struct leads *l, const struct digest *job)
 {
@@ -65,17 +51,12 @@ static enum pn_status on_ledger_job(void *arg, const struct ledger_job_row *row)
 enum pn_status leads_new(const struct leads_config *config, struct leads **out, struct pn_err *err)
 {
     struct leads *l = calloc(1, sizeof *l);
-    char path[STORE_PATH_MAX];
     if (l == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
     l->config = *config;
     table_init(&l->by_job, DIGEST_BYTES, LEADS_MAX, random_fresh_seed());
-    (void)snprintf(path, sizeof path, "%s/%s", store_path(config->store), LEDGER_FILE_NAME);
-    enum pn_status status = ledger_open(path, config->loop, on_committed, l, &l->ledger, err);
-    if (status == PN_OK) {
-        status = ledger_reader_open(path, &l->reader, err);
-    }
+    enum pn_status status = leads_ledger_open(l, err);
     struct digest *jobs = NULL;
     size_t count = 0;
     if (status == PN_OK) {
@@ -142,6 +123,7 @@ void leads_free(struct leads *l, void (*on_freed)(void *arg), void *arg)
         lead_forget(d);
     }
     leads_crew_close(l);
+    leads_mend_close(l);
     l->freeing = true;
     leads_unpin(l);
 }
@@ -171,7 +153,8 @@ bool leads_described(const struct leads *l) { return l->describing == 0; }
 bool leads_quiet(const struct leads *l)
 {
     for (const struct lead *d = l->first; d != NULL; d = d->next) {
-        if (d->core != NULL && d->state == JOB_RUNNING && d->seq > d->committed_seq) {
+        if (d->core != NULL && d->state == JOB_RUNNING && d->seq > d->committed_seq &&
+            d->stalled_ms == 0) {
             return false;
         }
     }
@@ -320,57 +303,18 @@ enum pn_status leads_start(struct leads *l, const struct digest *job, uint32_t s
                                    .slots_max = slots_max,
                                    .grant = {d->grant_bytes, d->grant_len},
                                    .created_wall_ms = clock_wall_ms()};
-    enum pn_status status = ledger_add_job(l->ledger, &row, err);
+    struct pn_err why;
+    enum pn_status status = leads_ledger_usable(l, &why);
+    if (status == PN_OK) {
+        status = leads_ledger_said(l, ledger_add_job(l->ledger, &row, &why), &why);
+    }
     if (status != PN_OK) {
+        *err = why;
         return status;
     }
     d->in_ledger = true;
     d->slots_max = slots_max;
     return lead_begin(d, false, err);
-}
-
-enum pn_status leads_cancel(struct leads *l, const struct digest *job, const char *reason,
-                            struct pn_err *err)
-{
-    struct lead *d = find_or_fail(l, job, err);
-    if (d == NULL) {
-        return PN_E_NOT_FOUND;
-    }
-    if (d->in_ledger && d->state == JOB_STOPPED) {
-        struct record r = {.kind = RECORD_JOB_STATE,
-                           .job_state = {.state = JOB_CANCELLED, .at_wall_ms = clock_wall_ms()}};
-        (void)snprintf(r.job_state.reason, sizeof r.job_state.reason, "%s", reason);
-        enum pn_status status = ledger_commit(l->ledger, job, &d->run, d->seq + 1, &r, 1);
-        if (status == PN_OK) {
-            d->state = JOB_CANCELLED;
-            memcpy(d->reason, r.job_state.reason, sizeof d->reason);
-        }
-        return status;
-    }
-    if (d->core == NULL || d->state != JOB_RUNNING) {
-        return pn_fail(err, PN_E_BUSY, "the job does not run");
-    }
-    struct master_event ev = {.kind = MASTER_CANCEL, .reason = reason};
-    return lead_event(d, &ev, err);
-}
-
-enum pn_status leads_resume(struct leads *l, const struct digest *job, struct pn_err *err)
-{
-    struct lead *d = find_or_fail(l, job, err);
-    if (d == NULL) {
-        return PN_E_NOT_FOUND;
-    }
-    if (!d->in_ledger) {
-        return leads_start(l, job, 0, err);
-    }
-    d->ordered = true;
-    if (d->state == JOB_RUNNING) {
-        return d->core != NULL ? PN_OK : lead_begin(d, false, err);
-    }
-    if (d->state != JOB_STOPPED && d->state != JOB_CANCELLED && d->state != JOB_TIMED_OUT) {
-        return pn_fail(err, PN_E_BUSY, "the job has ended; there is nothing to resume");
-    }
-    return lead_begin(d, true, err);
 }
 
 enum pn_status leads_remove(struct leads *l, const struct digest *job, leads_on_done *on_done,
@@ -388,8 +332,13 @@ enum pn_status leads_remove(struct leads *l, const struct digest *job, leads_on_
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
     if (d->in_ledger) {
-        enum pn_status status = ledger_remove_job(l->ledger, job, &d->run, err);
+        struct pn_err why;
+        enum pn_status status = leads_ledger_usable(l, &why);
+        if (status == PN_OK) {
+            status = leads_ledger_said(l, ledger_remove_job(l->ledger, job, &d->run, &why), &why);
+        }
         if (status != PN_OK && status != PN_E_NOT_FOUND) {
+            *err = why;
             free(w);
             return status;
         }
@@ -440,6 +389,11 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
     if (f->type == FRAME_GIVE_UP && work_parse_give_up(f->body, &g, NULL) == PN_OK &&
         g.reason != WORK_LEAVING) {
         memcpy(d->given_up, g.text, sizeof d->given_up); /* for people who ask why it waits */
+    }
+    if (p->own && !master_has_worker(d->core, p->id) &&
+        (f->type == FRAME_VOTE || f->type == FRAME_STARTED || f->type == FRAME_PROGRESS ||
+         f->type == FRAME_GIVE_UP)) {
+        return PN_OK; /* for an earlier core: our own worker enlists again, and says what it has */
     }
     struct master_event ev = {.kind = MASTER_FRAME,
                               .link = p->id,

@@ -77,9 +77,16 @@ enum pn_status leads_create(struct leads *l, struct pn_bytes text, const struct 
 /* PN_E_NOT_FOUND; PN_E_BUSY when files are missing, or it runs or has ended. */
 enum pn_status leads_start(struct leads *l, const struct digest *job, uint32_t slots_max,
                            struct pn_err *err);
+
+/*
+ * PN_OK: on_done follows, perhaps at once, when the order is durable. Then it is PN_E_BUSY when the
+ * run ended otherwise, and PN_E_CLOSED with the cause when the ledger failed meanwhile: what counts
+ * then is what job status says. Any other status: it is not done, and no call follows.
+ */
 enum pn_status leads_cancel(struct leads *l, const struct digest *job, const char *reason,
-                            struct pn_err *err);
-enum pn_status leads_resume(struct leads *l, const struct digest *job, struct pn_err *err);
+                            leads_on_done *on_done, void *arg, struct pn_err *err);
+enum pn_status leads_resume(struct leads *l, const struct digest *job, leads_on_done *on_done,
+                            void *arg, struct pn_err *err);
 enum pn_status leads_remove(struct leads *l, const struct digest *job, leads_on_done *on_done,
                             void *arg, struct pn_err *err);
 

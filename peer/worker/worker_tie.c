@@ -126,12 +126,27 @@ struct tie *tie_room(struct worker *w, const struct digest *job)
     return t != NULL ? t : tie_add(w, job, false);
 }
 
+/* Answers to votes that are out will not come. */
+static void forget_asked(struct tie *t)
+{
+    t->votes_out = 0;
+    for (struct holding *h = t->first; h != NULL; h = h->next) {
+        h->request = 0;
+    }
+}
+
 enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struct pn_err *err)
 {
     struct tie *t = tie_by_job(w, &ev->job);
     if (t != NULL && t->link != 0) {
-        return t->link == ev->link ? PN_OK
-                                   : pn_fail(err, PN_E_EXISTS, "works for this job already");
+        if (t->link != ev->link) {
+            return pn_fail(err, PN_E_EXISTS, "works for this job already");
+        }
+        if (t->own && t->phase == TIE_ENLISTED) { /* our own master has begun anew */
+            forget_asked(t);
+            tie_send_enlist(w, t, true);
+        }
+        return PN_OK;
     }
     if (t == NULL) {
         t = tie_add(w, &ev->job, ev->own);
@@ -172,10 +187,7 @@ void tie_link_down(struct worker *w, uint32_t link)
         t->phase = TIE_DOWN;
         t->lost_ms = t->lost_ms == 0 ? w->now_ms : t->lost_ms;
         set_dial(w, t);
-        t->votes_out = 0;
-        for (struct holding *h = t->first; h != NULL; h = h->next) {
-            h->request = 0;
-        }
+        forget_asked(t);
         if (t->first == NULL || w->leaving) {
             leave(w, t, "its master is gone");
         }

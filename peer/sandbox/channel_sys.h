@@ -11,11 +11,11 @@
 enum pn_status channel_open(int *ours, int *launchers, struct pn_err *err);
 
 /*
- * Sends one packet with fds[0..count). PN_E_BUSY: the launcher is behind, nothing was sent, also
- * after waiting so long (0: not at all) for room; it takes well under a millisecond a packet.
+ * Sends one packet with fds[0..count). PN_E_BUSY: the launcher is behind, nothing was sent. Nobody
+ * waits here for room: the launcher may be waiting for us to read.
  */
 enum pn_status channel_send(int fd, struct pn_bytes packet, const int *fds, uint32_t count,
-                            int wait_ms, struct pn_err *err);
+                            struct pn_err *err);
 
 /*
  * Receives one packet into room; *passed is the descriptor that came along (the caller's now) or

@@ -22,7 +22,6 @@ enum {
     RESTART_CALM_MS = 60 * 1000, /* a launcher that lived this long starts the pauses anew */
     LAUNCHER_SOCKET = 3,         /* its descriptor there: after /dev/null three times */
     PATH_BYTES = 4096,
-    SEND_WAIT_MS = 1000, /* when many large orders are given at once */
 };
 
 /* One life of the launcher process; freed when its handles are closed. */
@@ -87,18 +86,58 @@ static struct slice_run *find_run(struct sandbox *s, uint32_t id)
 
 static void on_socket(uv_poll_t *poll, int status, int events);
 
+/* Orders that did not fit wait, and we read on: the launcher may not get rid of its reports. */
+static void wait_for_room(struct sandbox *s)
+{
+    (void)uv_poll_start(&s->launcher->poll, UV_READABLE | UV_WRITABLE, on_socket);
+}
+
+/* The launcher has never heard of it. on_end comes when its streams have ended. */
+static void end_unsent(struct slice_run *run, int code, const char *text)
+{
+    struct report r = {.kind = REPORT_ENDED};
+    r.ended.outcome = (struct outcome){OUTCOME_NO_START, code};
+    (void)snprintf(r.ended.text, sizeof r.ended.text, "%s", text);
+    slice_run_report(run, &r, -1);
+}
+
 static void kill_run(struct sandbox *s, struct slice_run *run)
 {
     struct order o = {.kind = ORDER_KILL, .id = run->id};
     size_t len = 0;
     run->kill_wanted = false;
+    if (run->parcel != NULL) {
+        end_unsent(run, OUTCOME_NO_START_KILLED, "");
+        return;
+    }
     if (s->launcher == NULL || order_write(&o, s->packet, &len, NULL) != PN_OK) {
         return; /* the launcher's death has ended it */
     }
-    if (channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, NULL, 0, 0, NULL) ==
+    if (channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, NULL, 0, NULL) ==
         PN_E_BUSY) {
         run->kill_wanted = true;
-        (void)uv_poll_start(&s->launcher->poll, UV_READABLE | UV_WRITABLE, on_socket);
+        wait_for_room(s);
+    }
+}
+
+static void send_waiting(struct sandbox *s)
+{
+    for (struct slice_run *run = s->runs; run != NULL; run = run->next) {
+        if (run->kill_wanted) {
+            kill_run(s, run);
+        } else if (run->parcel != NULL) {
+            struct pn_err err;
+            enum pn_status status = parcel_send(run->parcel, s->launcher->socket, &err);
+            if (status == PN_E_BUSY) {
+                wait_for_room(s);
+                return;
+            }
+            if (status != PN_OK) {
+                end_unsent(run, OUTCOME_NO_START_SETUP, err.text);
+            }
+            parcel_free(run->parcel);
+            run->parcel = NULL;
+        }
     }
 }
 
@@ -215,11 +254,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
     (void)status; /* an error shows again when reading */
     if ((events & UV_WRITABLE) != 0 && l->sandbox != NULL) {
         (void)uv_poll_start(poll, UV_READABLE, on_socket);
-        for (struct slice_run *run = l->sandbox->runs; run != NULL; run = run->next) {
-            if (run->kill_wanted) {
-                kill_run(l->sandbox, run);
-            }
-        }
+        send_waiting(l->sandbox);
     }
     while (l->sandbox != NULL) {
         uint8_t room[REPORT_BYTES_MAX];
@@ -413,29 +448,18 @@ static enum pn_status check_order(const struct sandbox *s, const struct sandbox_
     return caps_check(&order->limits, &s->options.caps, err);
 }
 
-/* The descriptors that travel; those from first_own on are ours to close. */
-struct parcel {
-    int fds[ORDER_FDS_MAX];
-    uint32_t count;
-    uint32_t first_own;
-};
-
 static enum pn_status add_folder(struct sandbox *s, uint32_t id, struct parcel *p, int *folder_fd,
                                  struct pn_err *err)
 {
     char name[64];
     (void)snprintf(name, sizeof name, "preon-slice-%ld-%u", (long)getpid(), id);
     enum pn_status status = bind_make_folder(s->scratch_path, name, s->state.uid, folder_fd, err);
-    if (status == PN_OK) {
-        p->fds[p->count++] = *folder_fd;
-    }
-    return status;
+    return status == PN_OK ? parcel_add(p, *folder_fd, err) : status;
 }
 
 static enum pn_status add_files(struct sandbox *s, const struct sandbox_order *order,
                                 struct parcel *p, struct pn_err *err)
 {
-    p->first_own = p->count;
     for (uint32_t i = 0; i < order->file_count; i++) {
         const struct sandbox_file *f = &order->files[i];
         s->files[i] = (struct order_file){.name = f->name, .folder = f->folder};
@@ -451,12 +475,12 @@ static enum pn_status add_files(struct sandbox *s, const struct sandbox_order *o
             pn_err_wrap(err, "file %.60s", f->name);
             return status;
         }
-        p->fds[p->count++] = fd;
+        parcel_add_take(p, fd);
     }
     return PN_OK;
 }
 
-static enum pn_status send_order(struct sandbox *s, const struct sandbox_order *order,
+static enum pn_status pack_order(struct sandbox *s, const struct sandbox_order *order,
                                  struct slice_run *run, struct parcel *p, struct pn_err *err)
 {
     bool full = s->state.tier == SANDBOX_FULL;
@@ -467,8 +491,9 @@ static enum pn_status send_order(struct sandbox *s, const struct sandbox_order *
     if (status != PN_OK) {
         return status;
     }
-    if (order->program == PROGRAM_OWN) {
-        p->fds[p->count++] = order->program_fd;
+    if (order->program == PROGRAM_OWN &&
+        (status = parcel_add(p, order->program_fd, err)) != PN_OK) {
+        return status;
     }
     if (!full && (status = add_folder(s, run->id, p, &run->folder_fd, err)) != PN_OK) {
         return status;
@@ -495,11 +520,24 @@ static enum pn_status send_order(struct sandbox *s, const struct sandbox_order *
     };
     assert(p->count == order_fd_count(&o));
     status = order_write(&o, s->packet, &len, err);
-    if (status == PN_OK) {
-        status = channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, p->fds,
-                              p->count, SEND_WAIT_MS, err);
-    }
+    p->packet = (struct pn_bytes){s->packet, len};
     return status;
+}
+
+/* At once, or when there is room. */
+static enum pn_status send_order(struct sandbox *s, struct slice_run *run, struct parcel *p,
+                                 struct pn_err *err)
+{
+    enum pn_status status = parcel_send(p, s->launcher->socket, err);
+    if (status != PN_E_BUSY) {
+        return status;
+    }
+    run->parcel = parcel_keep_take(p);
+    if (run->parcel == NULL) {
+        return pn_fail(err, PN_E_NO_MEMORY, "sandbox: out of memory");
+    }
+    wait_for_room(s);
+    return PN_OK;
 }
 
 enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
@@ -511,7 +549,7 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
                       (int)PROGRAM_SYSTEM == (int)ORDER_PROGRAM_SYSTEM,
                   "the launcher's names for the manifest's values");
     const struct slice_run_owner owner = {.sandbox = s, .on_over = on_over, .on_flood = kill_run};
-    struct parcel p = {.count = 2};
+    struct parcel p = {.count = 0};
     struct slice_run *run = NULL;
     enum pn_status status = check_order(s, order, err);
     if (status != PN_OK) {
@@ -521,14 +559,13 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
     if (status != PN_OK) {
         return status;
     }
+    p.count = 2; /* the streams' other ends */
     run->id = ++s->next_id;
-    p.first_own = ORDER_FDS_MAX;
-    status = send_order(s, order, run, &p, err);
-    (void)close(p.fds[0]);
-    (void)close(p.fds[1]);
-    for (uint32_t i = p.first_own; i < p.count; i++) {
-        (void)close(p.fds[i]);
+    status = pack_order(s, order, run, &p, err);
+    if (status == PN_OK) {
+        status = send_order(s, run, &p, err);
     }
+    parcel_fini(&p);
     if (status != PN_OK) {
         slice_run_close(run);
         return status;

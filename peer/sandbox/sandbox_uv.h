@@ -115,10 +115,11 @@ typedef void (*sandbox_on_line)(void *arg, struct pn_bytes line);
 typedef void (*sandbox_on_end)(void *arg, const struct sandbox_result *result);
 
 /*
- * Starts one slice. on_end comes exactly once, later, also for a slice that could not start; not
- * when this call fails: PN_E_BUSY (all slots in use, or the launcher is being started: on_state
- * tells), PN_E_DENIED (limits over the caps, or the tier does not allow this program; the text
- * says which), PN_E_TOO_BIG, PN_E_SYSTEM. on_line may be NULL. *run names it for sandbox_kill.
+ * Starts one slice, as soon as the launcher takes the order; never waits for it. on_end comes
+ * exactly once, later, also for a slice that could not start; not when this call fails: PN_E_BUSY
+ * (all slots in use, or the launcher is being started: on_state tells), PN_E_DENIED (limits over
+ * the caps, or the tier does not allow this program; the text says which), PN_E_TOO_BIG,
+ * PN_E_SYSTEM. on_line may be NULL. *run names it for sandbox_kill.
  */
 enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
                            sandbox_on_line on_line, sandbox_on_end on_end, void *arg, uint32_t *run,

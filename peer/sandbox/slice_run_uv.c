@@ -32,6 +32,8 @@ static void close_stream(struct slice_run_stream *stream)
 static void let_go(struct slice_run *run)
 {
     run->owner.sandbox = NULL;
+    parcel_free(run->parcel);
+    run->parcel = NULL;
     close_stream(&run->out);
     close_stream(&run->err);
 }
@@ -160,6 +162,8 @@ void slice_run_report(struct slice_run *run, const struct report *r, int folder_
     }
     run->has_report = true;
     run->report = *r;
+    parcel_free(run->parcel); /* nobody will write into its streams: they come to their ends */
+    run->parcel = NULL;
     if (run->flooded) { /* what is left in the pipes is of no interest */
         run->out.open = false;
         run->err.open = false;

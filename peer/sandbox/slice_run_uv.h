@@ -8,6 +8,7 @@
 #define PREON_PEER_SANDBOX_SLICE_RUN_UV_H
 
 #include "peer/sandbox/lines.h"
+#include "peer/sandbox/parcel_sys.h"
 #include "peer/sandbox/report.h"
 #include "peer/sandbox/sandbox_uv.h"
 #include "peer/sandbox/tail.h"
@@ -31,7 +32,8 @@ struct slice_run_stream {
 struct slice_run {
     struct slice_run *next; /* the owner's list */
     uint32_t id;
-    bool kill_wanted;             /* the owner's: the order did not fit the socket yet */
+    struct parcel *parcel;        /* its order, which did not fit the socket yet; NULL: sent */
+    bool kill_wanted;             /* the owner's: nor did the order to end it */
     struct slice_run_owner owner; /* sandbox is NULL after slice_run_close */
     sandbox_on_line on_line;
     sandbox_on_end on_end;

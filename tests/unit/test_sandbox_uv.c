@@ -486,6 +486,85 @@ static void takes_large_orders(void **state)
     free(word);
 }
 
+/*
+ * The launcher may be waiting for us to read: an order for which it has no room waits, and our loop
+ * does not. Some thousand orders to end an unknown run fill its socket.
+ */
+static void does_not_wait_for_the_launcher(void **state)
+{
+    (void)state;
+    const char *const busy[] = {"sleep", "100"};
+    const char *const good[] = {"sh", "-c", "exit 7"};
+    struct sandbox_order o = plain_order();
+    uint32_t first = 0;
+    uint32_t called_off = 0;
+    uint32_t last = 0;
+    const pid_t launcher = launcher_pid();
+    o.args = busy;
+    o.arg_count = 2;
+    assert_int_equal(kill(launcher, SIGSTOP), 0);
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &first, NULL), PN_OK);
+    for (int i = 0; i < 10000; i++) {
+        sandbox_kill(fx.sandbox, first);
+    }
+    const uint64_t before_ns = uv_hrtime();
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &called_off, NULL), PN_OK);
+    o.args = good;
+    o.arg_count = 3;
+    assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &last, NULL), PN_OK);
+    assert_true(uv_hrtime() - before_ns < 500 * UINT64_C(1000000));
+
+    sandbox_kill(fx.sandbox, called_off); /* the launcher need not even hear of it */
+    wait_end();
+    CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_KILLED);
+    assert_int_equal(fx.folder_fd, -1);
+    assert_int_equal(sandbox_running(fx.sandbox), 2);
+
+    assert_int_equal(kill(launcher, SIGCONT), 0);
+    bool killed = false;
+    bool ran = false;
+    for (int i = 0; i < 2; i++) {
+        wait_end();
+        killed = killed || fx.outcome.code == OUTCOME_NO_START_KILLED;
+        ran = ran || (fx.outcome.class == OUTCOME_EXITED && fx.outcome.code == 7);
+        discard();
+    }
+    assert_true(killed && ran);
+}
+
+/* Its death ends what it was never told, too; and so does closing. */
+static void forgets_what_waits(void **state)
+{
+    (void)state;
+    const char *const args[] = {"sleep", "100"};
+    struct sandbox_order o = plain_order();
+    uint32_t id = 0;
+    o.args = args;
+    o.arg_count = 2;
+    for (int round = 0; round < 2; round++) {
+        const pid_t launcher = launcher_pid();
+        assert_int_equal(kill(launcher, SIGSTOP), 0);
+        assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, NULL), PN_OK);
+        for (int i = 0; i < 10000; i++) {
+            sandbox_kill(fx.sandbox, id);
+        }
+        assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &id, NULL), PN_OK);
+        if (round == 1) {
+            break; /* stop() closes the sandbox */
+        }
+        assert_int_equal(kill(launcher, SIGKILL), 0);
+        wait_end();
+        while (sandbox_running(fx.sandbox) > 0) {
+            wait_end();
+        }
+        CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_SETUP);
+        fx.ended = false;
+        while (!sandbox_state(fx.sandbox)->ready) {
+            (void)uv_run(&fx.loop, UV_RUN_ONCE);
+        }
+    }
+}
+
 /* A closed sandbox calls nobody, whatever runs. */
 static void closes_while_running(void **state)
 {
@@ -544,6 +623,8 @@ int main(void)
         FULL(refuses_over_the_caps),
         FULL(survives_the_launchers_death),
         FULL(takes_large_orders),
+        FULL(does_not_wait_for_the_launcher),
+        FULL(forgets_what_waits),
         FULL(closes_while_running),
         cmocka_unit_test_setup_teardown(reduced_runs_own_programs_only, start_reduced, stop),
     };

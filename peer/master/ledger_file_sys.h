@@ -10,7 +10,7 @@
 #include "common/bytes.h"
 #include "common/status.h"
 
-enum { LEDGER_BUSY_MS = 5000 }; /* how long one attempt waits for somebody else's lock */
+enum { LEDGER_BUSY_MS = 1000 }; /* how long one attempt waits for somebody else's lock */
 
 /* The checks and failures of ledger_open. *out is closed by ledger_file_close. */
 enum pn_status ledger_file_open(const char *path, sqlite3 **out, struct pn_err *err);

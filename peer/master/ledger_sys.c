@@ -64,6 +64,7 @@ struct ledger {
     size_t queued_batches;
     bool urgent; /* somebody stands and waits */
     bool closing;
+    bool locked; /* another program holds the file: orders are refused */
     uint64_t batch_count;
     uint64_t transaction_count;
 
@@ -96,6 +97,15 @@ static struct item *list_take_all(struct item_list *list)
     return first;
 }
 
+static void list_move(struct item_list *from, struct item_list *to)
+{
+    list_init(to);
+    if (from->first != NULL) {
+        *to = *from;
+        list_init(from);
+    }
+}
+
 /* ---- the thread ---- */
 
 static void fail_session(struct ledger *l, const struct pn_err *err)
@@ -114,24 +124,51 @@ static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static bool is_closing(struct ledger *l)
+/* Takes the orders off a list and answers them: nobody stands and waits for another program. */
+static void refuse_orders(struct item_list *list)
 {
-    uv_mutex_lock(&l->lock);
-    bool closing = l->closing;
-    uv_mutex_unlock(&l->lock);
-    return closing;
+    struct item *item = list_take_all(list);
+    for (struct item *next; item != NULL; item = next) {
+        next = item->next;
+        if (item->kind == ITEM_BATCH) {
+            list_push(list, item);
+            continue;
+        }
+        item->status =
+            pn_fail(&item->err, PN_E_BUSY,
+                    "ledger.db is locked by another program; try again when it has ended");
+        item->served = true; /* its caller's again */
+    }
 }
 
-/* Somebody's sqlite3 may hold the write lock: nothing is wrong yet, so wait and say so. */
-static enum pn_status begin(struct ledger *l, struct pn_err *err)
+/*
+ * Somebody's sqlite3 may hold the write lock: nothing is wrong yet. Batches wait and it is said;
+ * PN_E_BUSY when none of items is left, or the ledger is closing. items NULL: for the thread
+ * itself.
+ */
+static enum pn_status begin(struct ledger *l, struct item_list *items, struct pn_err *err)
 {
     for (uint32_t times = 1;; times++) {
         enum pn_status status = ledger_file_run(l->db, "BEGIN IMMEDIATE", err);
-        if (status != PN_E_BUSY || is_closing(l)) {
+        uv_mutex_lock(&l->lock);
+        l->locked = status == PN_E_BUSY;
+        if (l->locked) {
+            refuse_orders(&l->waiting);
+            if (items != NULL) {
+                refuse_orders(items);
+            }
+            uv_cond_broadcast(&l->served);
+        }
+        bool over = !l->locked || l->closing || (items != NULL && items->first == NULL);
+        l->locked = l->locked && !over;
+        uv_mutex_unlock(&l->lock);
+        if (over) {
             return status;
         }
-        log_write(LOG_WARN, "ledger", "waiting for %u s: another program is writing to it",
-                  times * LEDGER_BUSY_MS / 1000);
+        if ((times & (times - 1)) == 0) {
+            log_write(LOG_WARN, "ledger", "waiting for %u s: another program is writing to it",
+                      times * LEDGER_BUSY_MS / 1000);
+        }
     }
 }
 
@@ -176,10 +213,10 @@ static enum pn_status apply(struct ledger *l, struct item *item)
 }
 
 /* One transaction for all items, in their order. */
-static enum pn_status commit_items(struct ledger *l, struct item *first, struct pn_err *err)
+static enum pn_status commit_items(struct ledger *l, struct item_list *items, struct pn_err *err)
 {
-    enum pn_status status = begin(l, err);
-    for (struct item *item = first; item != NULL && status == PN_OK; item = item->next) {
+    enum pn_status status = begin(l, items, err);
+    for (struct item *item = items->first; item != NULL && status == PN_OK; item = item->next) {
         item->status = apply(l, item);
         /* These two are this item's own misfortune; nothing has been written for it. */
         if (item->status != PN_OK && item->status != PN_E_NOT_FOUND &&
@@ -201,15 +238,18 @@ static void roll_back(struct ledger *l)
     }
 }
 
-static uint64_t serve(struct ledger *l, struct item *first)
+static uint64_t serve(struct ledger *l, struct item_list *items)
 {
     struct pn_err err;
     uint64_t batches = 0;
-    if (!l->failed && commit_items(l, first, &err) != PN_OK) {
+    if (!l->failed && commit_items(l, items, &err) != PN_OK) {
+        if (items->first == NULL) {
+            return 0; /* orders only, and refused */
+        }
         roll_back(l);
         fail_session(l, &err);
     }
-    for (struct item *item = first; item != NULL; item = item->next) {
+    for (struct item *item = items->first; item != NULL; item = item->next) {
         if (l->failed) {
             item->status = l->failure.status;
             item->err = l->failure;
@@ -224,7 +264,7 @@ static void sweep(struct ledger *l)
 {
     struct pn_err err;
     bool more = false;
-    enum pn_status status = begin(l, &err);
+    enum pn_status status = begin(l, NULL, &err);
     if (status == PN_OK) {
         status = ledger_rows_sweep(&l->rows, &more, &err);
     }
@@ -296,10 +336,11 @@ static void thread_main(void *arg)
     for (;;) {
         wait_for_work(l, last_ms);
         bool closing = l->closing;
-        struct item *first = list_take_all(&l->waiting);
+        struct item_list items;
+        list_move(&l->waiting, &items);
         l->urgent = false;
         uv_mutex_unlock(&l->lock);
-        if (first == NULL) {
+        if (items.first == NULL) {
             if (closing) {
                 break;
             }
@@ -308,11 +349,11 @@ static void thread_main(void *arg)
             continue;
         }
         last_ms = clock_now_ms();
-        uint64_t batches = serve(l, first);
+        uint64_t batches = serve(l, &items);
         uv_mutex_lock(&l->lock);
         l->batch_count += batches;
         l->transaction_count += batches > 0;
-        hand_back(l, first);
+        hand_back(l, items.first);
         uv_mutex_unlock(&l->lock);
         checkpoint(l); /* after the reports: nobody waits for it */
     }
@@ -449,11 +490,14 @@ void ledger_close(struct ledger *l)
     uv_close((uv_handle_t *)&l->async, on_async_closed);
 }
 
-/* Hands an order to the thread and waits until it is committed. */
+/* Hands an order to the thread and waits until it is committed, or refused: LEDGER_BUSY_MS. */
 static enum pn_status carry_out(struct ledger *l, struct item *order, struct pn_err *err)
 {
     uv_mutex_lock(&l->lock);
     list_push(&l->waiting, order);
+    if (l->locked) {
+        refuse_orders(&l->waiting); /* at once: the loop must not stand still for each of them */
+    }
     l->urgent = true;
     uv_cond_signal(&l->wake);
     while (!order->served) {

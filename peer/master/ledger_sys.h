@@ -71,7 +71,8 @@ struct ledger_job {
 
 /*
  * The next five wait for one commit of the ledger's thread (a sync of the disk): call them when a
- * job is made, started or removed, not per slice.
+ * job is made, started or removed, not per slice. PN_E_BUSY after a second at most: another program
+ * holds the file's write lock (batches wait for it without limit).
  */
 
 /* A new run of a job, JOB_RUNNING. PN_E_EXISTS when the ledger has this run already. */

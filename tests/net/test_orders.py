@@ -49,6 +49,17 @@ class Orders(unittest.TestCase):
         self.assertNotEqual(order.wait(10), 0)
         self.assertIn(self.state(job), ("running", "waiting"))
 
+    def test_a_locked_ledger_holds_up_nothing_else(self):
+        with sqlite3.connect(self.net.path("master", "ledger.db"), isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            done = self.net.preon("job", "create", "exec", "--detach", "--", "true", seconds=10)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("locked by another program", done.stderr)
+            self.net.preon("job", "list", check=0, seconds=5)
+            other.execute("ROLLBACK")
+        job = self.net.create("exec", "--", "true")
+        self.net.preon("job", "wait", job, check=0)
+
     def test_what_was_resumed_stays_so(self):
         job = self.net.create("exec", "--slices", "4", "--", "sleep", "30")
         for _ in range(JOBS):

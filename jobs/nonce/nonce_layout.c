@@ -132,11 +132,18 @@ void nonce_layout_values(const struct nonce_layout *l, uint32_t first, uint32_t 
     }
 }
 
+/* By constants, which the compiler turns into multiplications: a run has a dozen of these. */
+static uint64_t without_lowest_digit(uint64_t nonce, uint32_t base)
+{
+    return base == 10 ? nonce / 10 : base == 16 ? nonce / 16 : nonce / 256;
+}
+
 void nonce_layout_set(struct nonce_layout *l, uint64_t nonce, struct nonce_run *run)
 {
     for (uint32_t i = 0; i < l->digit_count; i++) {
-        uint32_t digit = (uint32_t)(nonce % l->base);
-        nonce /= l->base;
+        uint64_t upper = without_lowest_digit(nonce, l->base);
+        uint32_t digit = (uint32_t)(nonce - upper * l->base);
+        nonce = upper;
         put(l, l->place[i], i >= l->low && i < l->high ? 0 : byte_of_digit(l->base, digit));
     }
     uint32_t mid[SHA256_WORDS];

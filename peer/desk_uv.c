@@ -1,8 +1,6 @@
 #include "peer/desk_uv.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct desk {
     struct desk_config config;
@@ -431,43 +429,16 @@ static enum pn_status read_log(struct read_work *w)
     return status;
 }
 
-static enum pn_status read_output_file(struct read_work *w, const struct record_output *o)
-{
-    const struct file_set set = {SET_OF_ATTEMPT, w->job, w->run, w->slice, o->attempt};
-    int fd;
-    uint64_t size;
-    enum pn_status status =
-        store_output_fd(w->of->config.store, &set, w->index, &fd, &size, &w->err);
-    if (status != PN_OK) {
-        return status;
-    }
-    uint64_t left = w->offset < size ? size - w->offset : 0;
-    size_t want = left < w->max ? (size_t)left : w->max;
-    uint8_t *at = buffer_room(&w->bytes, want);
-    size_t done = 0;
-    status = at != NULL ? PN_OK : pn_fail(&w->err, PN_E_NO_MEMORY, "out of memory");
-    while (status == PN_OK && done < want) {
-        ssize_t n = pread(fd, at + done, want - done, (off_t)(w->offset + done));
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n == 0 || errno != EINTR) {
-            status = pn_fail(&w->err, PN_E_SYSTEM, "reading an output: %s", strerror(errno));
-        }
-    }
-    if (status == PN_OK) {
-        buffer_used(&w->bytes, done);
-    }
-    (void)close(fd);
-    return status;
-}
-
 static enum pn_status read_output(struct read_work *w)
 {
     struct record_output o;
     enum pn_status status = ledger_read_output(leads_reader(w->of->config.leads), &w->job, &w->run,
                                                w->slice, w->index, &o, &w->bytes, &w->err);
     if (status == PN_OK && o.in_file) {
-        return read_output_file(w, &o);
+        const struct file_set set = {SET_OF_ATTEMPT, w->job, w->run, w->slice, o.attempt};
+        uint64_t size;
+        return store_output_read(w->of->config.store, &set, w->index, w->offset, w->max, &w->bytes,
+                                 &size, &w->err);
     }
     if (status == PN_OK) {
         size_t skip = w->offset < w->bytes.len ? (size_t)w->offset : w->bytes.len;

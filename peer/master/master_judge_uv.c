@@ -1,7 +1,5 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
@@ -109,28 +107,10 @@ static enum pn_status read_file(struct judge_work *w)
 {
     const struct lead *d = w->lead;
     const struct file_set set = set_of(d, w->slice, w->attempt);
-    int fd;
-    uint64_t size;
-    enum pn_status status = store_output_fd(d->of->config.store, &set, 0, &fd, &size, &w->err);
-    if (status != PN_OK) {
-        return status;
-    }
+    uint64_t size = 0;
+    enum pn_status status = store_output_read(d->of->config.store, &set, 0, 0, w->output.max,
+                                              &w->output, &size, &w->err);
     w->too_large = size > w->output.max;
-    uint8_t *at = w->too_large ? NULL : buffer_room(&w->output, (size_t)size);
-    status = at != NULL ? PN_OK : pn_fail(&w->err, PN_E_NO_MEMORY, "out of memory for judging");
-    size_t done = 0;
-    while (status == PN_OK && done < size) {
-        ssize_t n = pread(fd, at + done, (size_t)size - done, (off_t)done);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n == 0 || errno != EINTR) {
-            status = pn_fail(&w->err, PN_E_SYSTEM, "reading an output: %s", strerror(errno));
-        }
-    }
-    if (status == PN_OK) {
-        buffer_used(&w->output, done);
-    }
-    (void)close(fd);
     return status;
 }
 

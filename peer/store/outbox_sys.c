@@ -225,8 +225,9 @@ enum pn_status store_outputs_finish(struct store *s, const struct file_set *atte
     return status == PN_OK ? place(s, part, "outputs", attempt, err) : status;
 }
 
-enum pn_status store_output_fd(struct store *s, const struct file_set *attempt, uint32_t index,
-                               int *fd, uint64_t *size, struct pn_err *err)
+/* The caller closes *fd. */
+static enum pn_status open_output(struct store *s, const struct file_set *attempt, uint32_t index,
+                                  int *fd, uint64_t *size, struct pn_err *err)
 {
     static const char *const folders[] = {"outputs", "outbox"};
     enum pn_status status = PN_E_NOT_FOUND;
@@ -241,5 +242,31 @@ enum pn_status store_output_fd(struct store *s, const struct file_set *attempt, 
             status = *fd >= 0 ? PN_OK : dir_fail(name, err);
         }
     }
+    return status;
+}
+
+enum pn_status store_output_read(struct store *s, const struct file_set *attempt, uint32_t index,
+                                 uint64_t offset, size_t bytes_max, struct buffer *out,
+                                 uint64_t *size, struct pn_err *err)
+{
+    int fd = -1;
+    enum pn_status status = open_output(s, attempt, index, &fd, size, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    const uint64_t left = offset < *size ? *size - offset : 0;
+    const size_t want = left < bytes_max ? (size_t)left : bytes_max;
+    uint8_t *at = NULL;
+    if (want > out->max - out->len) {
+        status = pn_fail(err, PN_E_TOO_BIG, "output: %zu bytes, no room for them", want);
+    } else if ((at = buffer_room(out, want)) == NULL) {
+        status = pn_fail(err, PN_E_NO_MEMORY, "output: out of memory");
+    } else {
+        status = dir_pread(fd, at, want, offset, "output", err);
+    }
+    if (status == PN_OK) {
+        buffer_used(out, want);
+    }
+    (void)close(fd);
     return status;
 }

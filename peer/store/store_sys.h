@@ -216,10 +216,11 @@ enum pn_status store_outputs_drop(struct store *s, const struct file_set *attemp
                                   struct pn_err *err);
 
 /*
- * A read-only descriptor of one output (outputs first, then outbox); the caller closes it.
- * PN_E_NOT_FOUND.
+ * Appends at most bytes_max bytes of one output (outputs first, then outbox), from offset on, to
+ * out; *size is that of the whole output. PN_E_NOT_FOUND; PN_E_TOO_BIG when out cannot hold them.
  */
-enum pn_status store_output_fd(struct store *s, const struct file_set *attempt, uint32_t index,
-                               int *fd, uint64_t *size, struct pn_err *err);
+enum pn_status store_output_read(struct store *s, const struct file_set *attempt, uint32_t index,
+                                 uint64_t offset, size_t bytes_max, struct buffer *out,
+                                 uint64_t *size, struct pn_err *err);
 
 #endif

@@ -1,12 +1,11 @@
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/log_sys.h"
 #include "jobs/program.h"
 #include "peer/sandbox/collect_sys.h"
+#include "peer/store/dir_sys.h"
 #include "peer/worker/kept.h"
 #include "peer/worker/worker_shell.h"
 
@@ -21,23 +20,6 @@ static struct file_set set_of(const struct task *t)
                              .attempt = t->attempt};
 }
 
-static enum pn_status read_all(int fd, uint8_t *out, size_t len, struct pn_err *err)
-{
-    while (len > 0) {
-        ssize_t n = read(fd, out, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return pn_fail(err, PN_E_SYSTEM, "reading an output: %s",
-                           n < 0 ? strerror(errno) : "shorter than it was");
-        }
-        out += n;
-        len -= (size_t)n;
-    }
-    return PN_OK;
-}
-
 /* Small outputs ride in the vote; a file of at most WORK_INLINE_BYTES_MAX is one block. */
 static enum pn_status take_inline(struct task *t, const struct collect_output *found,
                                   uint32_t count, size_t total, struct pn_err *err)
@@ -49,7 +31,7 @@ static enum pn_status take_inline(struct task *t, const struct collect_output *f
     size_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         size_t size = (size_t)found[i].size;
-        enum pn_status status = read_all(found[i].fd, t->bytes + at, size, err);
+        enum pn_status status = dir_pread(found[i].fd, t->bytes + at, size, 0, found[i].name, err);
         if (status != PN_OK) {
             return status;
         }

@@ -17,6 +17,7 @@ DIFFICULTY=${PREON_DIFFICULTY:-24}
 WAIT_S=15 # for a server to say that it listens; two of them for a killed one to be gone
 folder=
 pids=()
+unset $(compgen -e PREON_) # the user's settings are for the user's own peers
 
 say() { printf '\n== %s\n' "$*"; }
 

@@ -3,9 +3,9 @@
 # test.sh -- installs what the tests need, builds every preset, runs every test and the linters.
 #
 #     tools/test.sh               everything, as CI does
-#     tools/test.sh STEP...       some of: format dev release tsan tidy fuzz aarch64
+#     tools/test.sh STEP...       some of: format dev release start tsan tidy fuzz aarch64
 #
-#     PREON_JOBS=2                how many compilers and tests at a time; default: the processors
+#     PREON_TEST_JOBS=2           how many compilers and tests at a time; default: the processors
 #     PREON_FUZZ_SECONDS=60       for each fuzz target; default: 60 in CI (CI=true), else 10
 #
 # A step that fails prints the one command that repeats it. Last line: "N passed, N failed".
@@ -16,7 +16,7 @@ exec </dev/null
 
 TEST_PACKAGES=("${PREON_BUILD_PACKAGES[@]}" libcmocka-dev clang clang-tidy clang-format llvm python3
     iproute2 nftables strace sqlite3 curl procps gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
-JOBS=${PREON_JOBS:-$(nproc)}
+JOBS=${PREON_TEST_JOBS:-$(nproc)}
 FUZZ_SECONDS=${PREON_FUZZ_SECONDS:-$([ "${CI:-}" = true ] && echo 60 || echo 10)}
 FUZZ_SECONDS_ALL=1500 # the whole fuzz step at most: CI ends after an hour
 LOG=build/log
@@ -106,6 +106,25 @@ step_format()
 step_dev() { build dev && tests dev; }
 step_release() { build release && tests release; }
 
+# The first page's first command, to its answer.
+started()
+{
+    local said status
+    said=$(PREON_DIFFICULTY=16 timeout 600 tools/start.sh 2>&1)
+    status=$?
+    echo "$said"
+    [ "$status" -eq 0 ] && grep -q '^nonce  *[0-9]' <<<"$said"
+}
+
+# Twice in a row; seconds, once the release is built.
+step_start()
+{
+    local time
+    for time in first second; do
+        REPEAT="tools/test.sh start" run "start-$time" started || return 1
+    done
+}
+
 # What has threads or a loop; the cores have neither.
 step_tsan() { build tsan && tests tsan -R '_(uv|sys)$'; }
 
@@ -152,10 +171,10 @@ install_packages()
 main()
 {
     local step steps=("$@")
-    [ ${#steps[@]} -eq 0 ] && steps=(format dev release tsan tidy fuzz aarch64)
+    [ ${#steps[@]} -eq 0 ] && steps=(format dev release start tsan tidy fuzz aarch64)
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            echo "test.sh: no step '$step': allowed are format dev release tsan tidy fuzz aarch64" >&2
+            echo "test.sh: no step '$step': allowed are format dev release start tsan tidy fuzz aarch64" >&2
             exit 2
         fi
     done

@@ -14,6 +14,7 @@ from preon_process import PATIENCE, wait_for
 from tracker_process import Lines
 
 JOB = "00112233445566778899aabbccddeeff" * 2
+OTHER = "ff" * 32
 UNDER_WAY_MAX = 64
 CONNECT_S = 5
 HOST_PORTS_MAX = 4
@@ -113,14 +114,15 @@ class DialBack(unittest.TestCase):
             self.assertEqual(client.ask(f"INFORM {port} {JOB} 600"), "OK 600")
         listed = ["PEER 198.51.100.30 4001"]
         wait_for(lambda: asker.ask_list(f"QUERY {JOB} 9") == (listed, "END 1 3"), 5)
-        wait_for(lambda: liar.taken, 5)
-        time.sleep(0.5)
+        wait_for(lambda: liar.taken and isinstance(liar.taken[0], Link), 5)
+        liar.taken[0].until_closed()  # the tracker has judged its token
+        self.assertEqual(asker.ask("PING"), "PONG")
         self.assertEqual(asker.ask_list(f"QUERY {JOB} 9"), (listed, "END 1 3"))
         # each is asked once, and what it said counts for whoever claims it
         again = self.client(host, proof=66)
         for port in 4000, 4001, 4002:
-            self.assertEqual(again.ask(f"INFORM {port} {'ff' * 32} 600"), "OK 600")
-        self.assertEqual(asker.ask_list(f"QUERY {'ff' * 32} 9"),
+            self.assertEqual(again.ask(f"INFORM {port} {OTHER} 600"), "OK 600")
+        self.assertEqual(asker.ask_list(f"QUERY {OTHER} 9"),
                          (["PEER 198.51.100.30 4000"], "END 1 3"))
         self.assertEqual((len(liar.taken), len(honest.taken)), (1, 1))
         self.assertEqual(honest.dialler, "192.0.2.10")
@@ -150,7 +152,11 @@ class DialBack(unittest.TestCase):
         wait_for(lambda: self.listed(asker) == ["192.0.3.20"], CONNECT_S + 2)
         self.assertGreater(time.monotonic() - started, CONNECT_S - 1)
         self.assertEqual(len(good.taken), 1)
-        time.sleep(0.5)  # nobody is dialled again
+        # A later dial is done, and nobody was dialled again before it.
+        self.listener(host, "192.0.3.20", 4001, identity=good.identity, token=7)
+        self.assertEqual(client.ask(f"INFORM 4001 {OTHER} 600"), "OK 600")
+        wait_for(lambda: self.listed(asker, OTHER) == ["192.0.3.20"], 5)
+        self.assertEqual(asker.ask("PING"), "PONG")
         self.assertEqual(sum(len(p.taken) for p in ports), UNDER_WAY_MAX)
 
     def test_a_lying_tracker_turns_no_peer_against_a_host(self):

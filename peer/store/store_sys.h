@@ -13,9 +13,10 @@
  * name in it comes from a stranger: only hashes and numbers. Folders are 0700, files 0600.
  *
  * Promises: a block is recorded after it is written, and after an unclean stop every recorded block
- * is hashed again before it counts, and everything that is in place then is synced before the store
- * opens, since whoever was killed may have renamed it without; outputs are durable when the call that stores them returns; no
- * block is served that does not hash right (a file changed on the disk: PN_E_MISMATCH).
+ * is hashed again before it counts; everything that is in place then is synced before the store
+ * opens, since whoever was killed may have renamed it and not synced that; outputs are durable when
+ * the call that stores them returns; no block is served that does not hash right (a file changed on
+ * the disk: PN_E_MISMATCH).
  * A full disk is PN_E_FULL everywhere.
  */
 #ifndef PREON_PEER_STORE_STORE_SYS_H

@@ -1,14 +1,6 @@
-#include "peer/desk_uv.h"
+#include "peer/desk_inside.h"
 
 #include <stdlib.h>
-
-struct desk {
-    struct desk_config config;
-    uint32_t pins;
-    bool freeing;
-    void (*on_freed)(void *arg);
-    void *on_freed_arg;
-};
 
 struct desk *desk_new(const struct desk_config *config)
 {
@@ -19,7 +11,9 @@ struct desk *desk_new(const struct desk_config *config)
     return d;
 }
 
-static void unpin(struct desk *d)
+void desk_pin(struct desk *d) { d->pins++; }
+
+void desk_unpin(struct desk *d)
 {
     d->pins--;
     if (d->freeing && d->pins == 0) {
@@ -35,8 +29,8 @@ void desk_free(struct desk *d, void (*on_freed)(void *arg), void *arg)
     d->on_freed = on_freed;
     d->on_freed_arg = arg;
     d->freeing = true;
-    d->pins++;
-    unpin(d);
+    desk_pin(d);
+    desk_unpin(d);
 }
 
 /* --- questions that touch no disk ------------------------------------------------------------- */
@@ -90,7 +84,7 @@ static struct order *order_new(struct desk *d, struct control_call *call)
         return NULL;
     }
     *o = (struct order){d, call};
-    d->pins++;
+    desk_pin(d);
     return o;
 }
 
@@ -100,7 +94,7 @@ static void order_done(void *arg, enum pn_status status, const struct pn_err *er
     struct desk *d = o->of;
     control_answer(o->call, status, err);
     free(o);
-    unpin(d);
+    desk_unpin(d);
 }
 
 static void op_create(void *arg, const struct control_create *what, struct control_call *call)
@@ -170,395 +164,6 @@ static void op_resume(void *arg, const struct digest *job, struct control_call *
     }
 }
 
-/* --- files that stream in --------------------------------------------------------------------- */
-
-struct put {
-    uv_work_t work;
-    struct desk *of;
-    struct store_put *put;
-    struct control_call *call; /* of the step under way; NULL: none */
-    struct pn_bytes bytes;
-    bool finish;
-    bool aborted;
-    enum pn_status status;
-    struct pn_err err;
-};
-
-static enum pn_status op_put_begin(void *arg, const struct digest *job, uint32_t file, void **put,
-                                   struct pn_err *err)
-{
-    struct desk *d = arg;
-    struct run run;
-    const struct manifest *m = leads_manifest(d->config.leads, job, &run);
-    if (m == NULL) {
-        return pn_fail(err, PN_E_NOT_FOUND, "no such job is led here");
-    }
-    if (file >= m->file_count) {
-        return pn_fail(err, PN_E_RANGE, "file %u: the job has %u", file, m->file_count);
-    }
-    struct put *p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
-    }
-    enum pn_status status =
-        store_put_begin(d->config.store, m->files[file].size, &m->files[file].root, &p->put, err);
-    if (status != PN_OK) {
-        free(p);
-        return status;
-    }
-    p->of = d;
-    p->work.data = p;
-    d->pins++;
-    *put = p;
-    return PN_OK;
-}
-
-static void put_free(struct put *p)
-{
-    struct desk *d = p->of;
-    store_put_abort(p->put); /* NULL after a finish */
-    free(p);
-    unpin(d);
-}
-
-static void put_work(uv_work_t *req)
-{
-    struct put *p = req->data;
-    if (p->finish) {
-        p->status = store_put_finish(p->put, &p->err);
-        p->put = NULL;
-    } else {
-        p->status = store_put_write(p->put, p->bytes, &p->err);
-    }
-}
-
-static void after_put_work(uv_work_t *req, int uv_status)
-{
-    struct put *p = req->data;
-    (void)uv_status;
-    struct control_call *call = p->call;
-    p->call = NULL;
-    bool over = p->finish || p->aborted;
-    control_answer(call, p->status, &p->err);
-    if (over) {
-        put_free(p);
-    }
-}
-
-static void put_step(struct put *p, struct control_call *call)
-{
-    p->call = call;
-    (void)uv_queue_work(p->of->config.loop, &p->work, put_work, after_put_work);
-}
-
-static void op_put_write(void *arg, void *put, struct pn_bytes bytes, struct control_call *call)
-{
-    (void)arg;
-    struct put *p = put;
-    p->bytes = bytes;
-    put_step(p, call);
-}
-
-static void op_put_finish(void *arg, void *put, struct control_call *call)
-{
-    (void)arg;
-    struct put *p = put;
-    p->finish = true;
-    put_step(p, call);
-}
-
-static void op_put_abort(void *arg, void *put)
-{
-    (void)arg;
-    struct put *p = put;
-    if (p->call != NULL) {
-        p->aborted = true; /* freed when the step under way has ended */
-    } else {
-        put_free(p);
-    }
-}
-
-/* --- reading on the thread pool --------------------------------------------------------------- */
-
-enum read_kind { READ_MANIFEST, READ_RESULTS, READ_LOG, READ_OUTPUT };
-
-enum { LOGS_MAX = TALLY_BALLOTS_MAX };
-
-struct read_work {
-    uv_work_t work;
-    struct desk *of;
-    struct control_call *call;
-    enum read_kind kind;
-    struct digest job;
-    struct run run;
-    uint64_t slice;
-    uint32_t max; /* results, or bytes */
-    uint32_t index;
-    uint64_t offset;
-    enum pn_status status;
-    struct pn_err err;
-    struct buffer bytes; /* output; tails of logs */
-    struct slice_result *results;
-    uint32_t result_count;
-    bool more;
-    struct slice_output *outputs; /* of all results, JOB_OUTPUTS_MAX each */
-    struct slice_log logs[LOGS_MAX];
-    size_t tail_at[LOGS_MAX]; /* of stdout in bytes; stderr follows */
-    uint32_t log_count;
-    uint64_t accepted_attempt;
-};
-
-static enum pn_status read_manifest(struct read_work *w)
-{
-    struct store_job job;
-    enum pn_status status = store_job_read(w->of->config.store, &w->job, &job, &w->err);
-    if (status == PN_OK) {
-        status = buffer_append(&w->bytes, buffer_bytes(&job.manifest));
-        store_job_fini(&job);
-    }
-    return status;
-}
-
-static enum pn_status on_final_slice(void *arg, const struct ledger_slice *s)
-{
-    struct read_work *w = arg;
-    if (!s->is_final) {
-        return PN_OK;
-    }
-    if (w->result_count == w->max) {
-        w->more = true;
-        return PN_OK;
-    }
-    w->results[w->result_count++] = (struct slice_result){
-        .slice = s->slice,
-        .attempt = s->final.attempt,
-        .class = s->final.class,
-        .code = s->final.code,
-        .basis = s->final.basis,
-        .answer = s->final.answer,
-    };
-    return PN_OK;
-}
-
-struct detail {
-    struct slice_result *result;
-    struct slice_output *outputs;
-};
-
-static enum pn_status on_detail(void *arg, const struct record *r)
-{
-    struct detail *d = arg;
-    if (r->kind == RECORD_VOTE && r->vote.attempt == d->result->attempt) {
-        d->result->worker = r->vote.worker;
-    } else if (r->kind == RECORD_OUTPUT && r->output.attempt == d->result->attempt &&
-               d->result->output_count < JOB_OUTPUTS_MAX) {
-        d->outputs[d->result->output_count++] =
-            (struct slice_output){r->output.index, r->output.size, r->output.root};
-    }
-    return PN_OK;
-}
-
-static enum pn_status read_results(struct read_work *w)
-{
-    struct ledger_reader *reader = leads_reader(w->of->config.leads);
-    w->results = calloc(w->max, sizeof *w->results);
-    w->outputs = calloc((size_t)w->max * JOB_OUTPUTS_MAX, sizeof *w->outputs);
-    if (w->results == NULL || w->outputs == NULL) {
-        return pn_fail(&w->err, PN_E_NO_MEMORY, "out of memory");
-    }
-    enum pn_status status = PN_OK;
-    uint64_t from = w->slice;
-    /* Touched slices that are not final make a page shorter: go on until it is full. */
-    for (uint32_t page = w->max + 1; status == PN_OK && !w->more && w->result_count < w->max;) {
-        uint32_t before = w->result_count;
-        status =
-            ledger_list_slices(reader, &w->job, &w->run, from, page, on_final_slice, w, &w->err);
-        if (w->result_count == before) {
-            break;
-        }
-        from = w->results[w->result_count - 1].slice + 1;
-    }
-    for (uint32_t i = 0; status == PN_OK && i < w->result_count; i++) {
-        struct detail d = {&w->results[i], w->outputs + (size_t)i * JOB_OUTPUTS_MAX};
-        status = ledger_read_slice(reader, &w->job, &w->run, w->results[i].slice, on_detail, &d,
-                                   &w->err);
-        w->results[i].outputs = d.outputs;
-    }
-    return status;
-}
-
-static enum pn_status on_log_record(void *arg, const struct record *r)
-{
-    struct read_work *w = arg;
-    if (r->kind == RECORD_FINAL) {
-        w->accepted_attempt = r->final.attempt;
-    }
-    if (r->kind != RECORD_VOTE || w->log_count == LOGS_MAX) {
-        return PN_OK;
-    }
-    const struct record_vote *v = &r->vote;
-    struct slice_log *log = &w->logs[w->log_count];
-    *log = (struct slice_log){.attempt = v->attempt,
-                              .worker = v->worker,
-                              .class = v->class,
-                              .code = v->code,
-                              .wall_ms = v->wall_ms};
-    log->stdout_tail.len = v->stdout_tail.len;
-    log->stderr_tail.len = v->stderr_tail.len;
-    w->tail_at[w->log_count++] = w->bytes.len;
-    enum pn_status status = buffer_append(&w->bytes, v->stdout_tail);
-    return status == PN_OK ? buffer_append(&w->bytes, v->stderr_tail) : status;
-}
-
-static enum pn_status read_log(struct read_work *w)
-{
-    enum pn_status status = ledger_read_slice(leads_reader(w->of->config.leads), &w->job, &w->run,
-                                              w->slice, on_log_record, w, &w->err);
-    for (uint32_t i = 0; i < w->log_count; i++) { /* the buffer moves no more */
-        w->logs[i].stdout_tail.ptr = w->bytes.ptr + w->tail_at[i];
-        w->logs[i].stderr_tail.ptr = w->bytes.ptr + w->tail_at[i] + w->logs[i].stdout_tail.len;
-        if (w->logs[i].attempt == w->accepted_attempt && i > 0) {
-            struct slice_log first = w->logs[i];
-            size_t at = w->tail_at[i];
-            w->logs[i] = w->logs[0];
-            w->tail_at[i] = w->tail_at[0];
-            w->logs[0] = first;
-            w->tail_at[0] = at;
-        }
-    }
-    return status;
-}
-
-static enum pn_status read_output(struct read_work *w)
-{
-    struct record_output o;
-    enum pn_status status = ledger_read_output(leads_reader(w->of->config.leads), &w->job, &w->run,
-                                               w->slice, w->index, &o, &w->bytes, &w->err);
-    if (status == PN_OK && o.in_file) {
-        const struct file_set set = {SET_OF_ATTEMPT, w->job, w->run, w->slice, o.attempt};
-        uint64_t size;
-        return store_output_read(w->of->config.store, &set, w->index, w->offset, w->max, &w->bytes,
-                                 &size, &w->err);
-    }
-    if (status == PN_OK) {
-        size_t skip = w->offset < w->bytes.len ? (size_t)w->offset : w->bytes.len;
-        buffer_consume(&w->bytes, skip);
-        w->bytes.len = w->bytes.len < w->max ? w->bytes.len : w->max;
-    }
-    return status;
-}
-
-static void read_work(uv_work_t *req)
-{
-    struct read_work *w = req->data;
-    switch (w->kind) {
-    case READ_MANIFEST:
-        w->status = read_manifest(w);
-        break;
-    case READ_RESULTS:
-        w->status = read_results(w);
-        break;
-    case READ_LOG:
-        w->status = read_log(w);
-        break;
-    case READ_OUTPUT:
-        w->status = read_output(w);
-        break;
-    }
-}
-
-static void after_read_work(uv_work_t *req, int uv_status)
-{
-    struct read_work *w = req->data;
-    struct desk *d = w->of;
-    (void)uv_status;
-    if (w->status != PN_OK) {
-        control_answer(w->call, w->status, &w->err);
-    } else if (w->kind == READ_RESULTS) {
-        control_answer_results(w->call, w->results, w->result_count, w->more);
-    } else if (w->kind == READ_LOG) {
-        control_answer_logs(w->call, w->logs, w->log_count);
-    } else {
-        control_answer_bytes(w->call, buffer_bytes(&w->bytes));
-    }
-    buffer_fini(&w->bytes);
-    free(w->results);
-    free(w->outputs);
-    free(w);
-    unpin(d);
-}
-
-static struct read_work *read_new(struct desk *d, enum read_kind kind, const struct digest *job,
-                                  struct control_call *call)
-{
-    struct run run;
-    if (leads_manifest(d->config.leads, job, &run) == NULL) {
-        const struct pn_err err = {PN_E_NOT_FOUND, "no such job is led here"};
-        control_answer(call, PN_E_NOT_FOUND, &err);
-        return NULL;
-    }
-    struct read_work *w = calloc(1, sizeof *w);
-    if (w == NULL) {
-        control_answer(call, PN_E_NO_MEMORY, NULL);
-        return NULL;
-    }
-    w->work.data = w;
-    w->of = d;
-    w->call = call;
-    w->kind = kind;
-    w->job = *job;
-    w->run = run;
-    buffer_init(&w->bytes, (size_t)2 * MANIFEST_BYTES_MAX);
-    d->pins++;
-    return w;
-}
-
-static void read_start(struct read_work *w)
-{
-    (void)uv_queue_work(w->of->config.loop, &w->work, read_work, after_read_work);
-}
-
-static void op_manifest(void *arg, const struct digest *job, struct control_call *call)
-{
-    struct read_work *w = read_new(arg, READ_MANIFEST, job, call);
-    if (w != NULL) {
-        read_start(w);
-    }
-}
-
-static void op_results(void *arg, const struct digest *job, uint64_t from, uint32_t max,
-                       struct control_call *call)
-{
-    struct read_work *w = read_new(arg, READ_RESULTS, job, call);
-    if (w != NULL) {
-        w->slice = from;
-        w->max = max;
-        read_start(w);
-    }
-}
-
-static void op_log(void *arg, const struct digest *job, uint64_t slice, struct control_call *call)
-{
-    struct read_work *w = read_new(arg, READ_LOG, job, call);
-    if (w != NULL) {
-        w->slice = slice;
-        read_start(w);
-    }
-}
-
-static void op_output_read(void *arg, const struct digest *job, uint64_t slice, uint32_t index,
-                           uint64_t offset, uint32_t bytes_max, struct control_call *call)
-{
-    struct read_work *w = read_new(arg, READ_OUTPUT, job, call);
-    if (w != NULL) {
-        w->slice = slice;
-        w->index = index;
-        w->offset = offset;
-        w->max = bytes_max;
-        read_start(w);
-    }
-}
-
 const struct control_ops DESK_OPS = {
     .peer_status = op_peer_status,
     .shutdown = op_shutdown,
@@ -569,13 +174,13 @@ const struct control_ops DESK_OPS = {
     .cancel = op_cancel,
     .resume = op_resume,
     .remove = op_remove,
-    .manifest = op_manifest,
-    .put_begin = op_put_begin,
-    .put_write = op_put_write,
-    .put_finish = op_put_finish,
-    .put_abort = op_put_abort,
+    .manifest = desk_manifest,
+    .put_begin = desk_put_begin,
+    .put_write = desk_put_write,
+    .put_finish = desk_put_finish,
+    .put_abort = desk_put_abort,
     .slices = op_slices,
-    .results = op_results,
-    .log = op_log,
-    .output_read = op_output_read,
+    .results = desk_results,
+    .log = desk_log,
+    .output_read = desk_output_read,
 };

@@ -148,23 +148,41 @@ static double median(const double *values)
     return sorted[RUNS / 2];
 }
 
-static double cycles_of(const char *name)
+static const struct bench_case *case_of(const char *name)
 {
     for (size_t i = 0; i < case_count; i++) {
         if (strcmp(cases[i].name, name) == 0) {
-            return median(cases[i].cycles);
+            return &cases[i];
         }
     }
-    return 0;
+    return NULL;
+}
+
+static double cycles_of(const char *name)
+{
+    const struct bench_case *c = case_of(name);
+    return c != NULL ? median(c->cycles) : 0;
+}
+
+/* Cycles of one over those of the other, run for run: what the machine does meanwhile meets both.
+ */
+static double ratio_of(const char *name, const char *to)
+{
+    const struct bench_case *a = case_of(name);
+    const struct bench_case *b = case_of(to);
+    double ratios[RUNS] = {0};
+    for (int r = 0; a != NULL && b != NULL && r < RUNS; r++) {
+        ratios[r] = a->cycles[r] / b->cycles[r];
+    }
+    return median(ratios);
 }
 
 /* "what: 95.1, at most 97: reached" */
 static void bar(const char *what, double value, const char *than, double limit, bool reached)
 {
-    const bool met = value > 0 && reached;
     (void)printf("%-52s %8.3f  %s %.3f: %s\n", what, value, than, limit,
-                 met ? "reached" : "MISSED");
-    missed += met ? 0 : 1;
+                 reached ? "reached" : "MISSED");
+    missed += reached ? 0 : 1;
 }
 
 /*
@@ -180,29 +198,28 @@ static const double limit_fixed_block = (64 * 16 + 8) / 32.0;
 static void print_bars(void)
 {
     double header = cycles_of("header avx512");
-    double worst = 0;
+    double decimal = 1e9; /* the slowest, against the header */
     char name[64];
     if (header == 0) {
         return; /* the bars are for processors with AVX-512 */
     }
     for (int digits = 7; digits <= 19; digits++) {
         (void)snprintf(name, sizeof name, "decimal %d digits avx512", digits);
-        worst = cycles_of(name) > worst ? cycles_of(name) : worst;
+        double ratio = ratio_of("header avx512", name);
+        decimal = ratio < decimal ? ratio : decimal;
     }
-    double twice = cycles_of("decimal 10 digits avx512");
-    double once = cycles_of("decimal 10 digits, hashed once, avx512");
-    double long_tail = cycles_of("decimal 10 digits behind 46 bytes avx512");
-    double limit = limit_one_block + limit_fixed_block;
-    bar("header, cycles", header, "at most", 97, header <= 97);
-    bar("header rate / slowest decimal, 7 to 19 digits", header / worst, "at least", 0.97,
-        header / worst >= 0.97);
-    bar("two-block tail, limit / cycles", limit / long_tail, "at least", 0.92,
-        limit / long_tail >= 0.92);
-    bar("hashed once / twice", twice / once, "at least", 2.05, twice / once >= 2.05);
+    double single = ratio_of("decimal 10 digits avx512", "decimal 10 digits, hashed once, avx512");
+    double two_blocks = (limit_one_block + limit_fixed_block) /
+                        cycles_of("decimal 10 digits behind 46 bytes avx512");
     double sha_ni = cycles_of("header sha_ni");
-    bar("sha_ni, cycles", sha_ni, "at most", 220, sha_ni <= 220);
     double avx2 = cycles_of("header avx2");
-    bar("avx2, cycles", avx2, "at most", avx2_cycles_max, avx2 <= avx2_cycles_max);
+    bar("header, cycles", header, "at most", 97, header <= 97);
+    bar("slowest decimal, 7 to 19 digits, of header's rate", decimal, "at least", 0.97,
+        decimal >= 0.97);
+    bar("two-block tail, limit / cycles", two_blocks, "at least", 0.92, two_blocks >= 0.92);
+    bar("rate hashed once / twice", single, "at least", 2.05, single >= 2.05);
+    bar("sha_ni, cycles", sha_ni, "at most", 220, sha_ni > 0 && sha_ni <= 220);
+    bar("avx2, cycles", avx2, "at most", avx2_cycles_max, avx2 > 0 && avx2 <= avx2_cycles_max);
 }
 
 /*

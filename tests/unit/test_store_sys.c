@@ -1,147 +1,14 @@
 /* The store on a real disk: what survives which stop, what is noticed, what is refused. */
-#include "tests/unit/unit.h"
+#include "tests/unit/store_bed.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
-#include <stdio.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "peer/store/dir_sys.h"
-#include "peer/store/store_sys.h"
 
-enum { SIZE = 3 * BLOCK_BYTES_MIN + 77, BLOCKS = 4, NO_NAMESPACES = 99 };
-
-static char dir[64];
-static uint8_t bytes[SIZE];
-static struct digest leaves[BLOCKS];
-static struct digest root;
-static struct pn_err err;
-
-#define OK(call) must_succeed(call)
-static void must_succeed(enum pn_status status)
-{
-    if (status != PN_OK) {
-        fail_msg("%s", err.text);
-    }
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/preon-test-store-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    for (size_t i = 0; i < SIZE; i++) {
-        bytes[i] = (uint8_t)(i * 131 + i / 977);
-    }
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        hash_leaf((struct pn_bytes){bytes + (size_t)i * BLOCK_BYTES_MIN, block_length(SIZE, i)},
-                  &leaves[i]);
-    }
-    hash_root(SIZE, leaves, &root);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *path_of(const char *name)
-{
-    static char path[512];
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
-
-static const char *content_path(const char *suffix)
-{
-    char hex[DIGEST_HEX_BYTES];
-    char name[128];
-    digest_hex(&root, hex);
-    (void)snprintf(name, sizeof name, "files/%s%s", hex, suffix);
-    return path_of(name);
-}
-
-static bool there(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0;
-}
-
-static void flip_bit(const char *path, off_t at)
-{
-    uint8_t byte;
-    int fd = open(path, O_RDWR);
-    assert_true(fd >= 0);
-    assert_int_equal(pread(fd, &byte, 1, at), 1);
-    byte ^= 4;
-    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-    assert_int_equal(close(fd), 0);
-}
-
-/* A stop without store_close, as seen by the next start. */
-static void crash(struct store *s)
-{
-    store_close(s);
-    int fd = open(path_of("running"), O_WRONLY | O_CREAT, 0600);
-    assert_true(fd >= 0);
-    (void)close(fd);
-}
-
-static struct store *start(void)
-{
-    struct store *s = NULL;
-    OK(store_open(dir, &s, &err));
-    return s;
-}
-
-/* A job that names the test file, so that the store keeps it. */
-static struct digest put_job(struct store *s)
-{
-    struct manifest m;
-    struct buffer text;
-    struct signature owner = {{1}};
-    struct digest job;
-    static const char *const args[] = {"crunch", NULL};
-    manifest_init(&m, MANIFEST_JOB);
-    (void)snprintf(m.name, sizeof m.name, "crunch");
-    m.slice_count = 1;
-    m.quorum = 2;
-    OK(manifest_add_file(&m, "crunch", SIZE, &root, true, &err));
-    OK(manifest_set_command(&m, PROGRAM_FILE, args, 1, &err));
-    buffer_init(&text, MANIFEST_BYTES_MAX);
-    OK(manifest_write(&m, &text, &err));
-    OK(store_job_put(s, buffer_bytes(&text), &owner, NULL, &job, &err));
-    buffer_fini(&text);
-    manifest_fini(&m);
-    return job;
-}
-
-static struct pn_bytes block(uint32_t i)
-{
-    return (struct pn_bytes){bytes + (size_t)i * BLOCK_BYTES_MIN, block_length(SIZE, i)};
-}
-
-static struct store_file *open_file(struct store *s)
-{
-    struct store_file *f = NULL;
-    OK(store_file_open(s, &root, SIZE, true, &f, &err));
-    return f;
-}
+enum { NO_NAMESPACES = 99 };
 
 /* Somebody else's job that a loss of power tore: left out, and taken again. */
 static void a_remembered_job_may_be_torn(void **state)
@@ -395,34 +262,6 @@ static void a_file_that_changes_while_it_is_served_is_noticed(void **state)
     store_close(s);
 }
 
-/* --- outputs --- */
-
-static const struct file_set attempt = {
-    .kind = SET_OF_ATTEMPT, .job = {{5}}, .run = {{6}}, .slice = 12, .attempt = 3};
-
-/* The attempt's job in one of the store's folders. */
-static const char *job_folder(const char *in)
-{
-    char hex[DIGEST_HEX_BYTES];
-    char name[128];
-    digest_hex(&attempt.job, hex);
-    (void)snprintf(name, sizeof name, "%s/%s", in, hex);
-    return path_of(name);
-}
-
-/* Outputs of no job do not outlive a start. */
-static void make_job_folder(void) { assert_int_equal(mkdir(job_folder("jobs"), 0700), 0); }
-
-static int file_with(const void *from, size_t len)
-{
-    int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, from, len), (ssize_t)len);
-    return fd;
-}
-
-static uint32_t listed;
-
 /* The folder holds the contents under the job's names, and goes without taking them along. */
 static void a_tree_shows_all_files_by_name(void **state)
 {
@@ -452,128 +291,6 @@ static void a_tree_shows_all_files_by_name(void **state)
     assert_int_equal(st.st_nlink, 1); /* what had been made is gone again */
     manifest_fini(&m);
     store_tree_remove(NULL);
-    store_close(s);
-}
-
-static void on_listed(void *arg, const struct file_set *set)
-{
-    (void)arg;
-    assert_true(file_set_equal(set, &attempt));
-    listed++;
-}
-
-/* Is it there, and of the size that all of ours have? */
-static enum pn_status find_output(struct store *s, uint32_t index)
-{
-    struct buffer none;
-    uint64_t size = SIZE;
-    buffer_init(&none, 1);
-    enum pn_status status = store_output_read(s, &attempt, index, 0, 0, &none, &size, &err);
-    assert_int_equal(size, SIZE);
-    buffer_fini(&none);
-    return status;
-}
-
-static void outputs_go_from_outbox_to_own_master(void **state)
-{
-    (void)state;
-    struct store *s = start();
-    make_job_folder();
-    struct store_adopt adopt[2] = {{.fd = file_with(bytes, SIZE), .index = 0},
-                                   {.fd = file_with("7\n", 2), .index = 4}};
-    assert_int_equal(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 1, &err), PN_E_TOO_BIG);
-    OK(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 2, &err));
-    assert_true(digest_equal(&adopt[0].root, &root));
-    assert_true(adopt[1].size == 2);
-    OK(store_outbox_list(s, on_listed, NULL, &err));
-    assert_int_equal(listed, 0); /* no vote yet */
-    OK(store_outbox_commit(s, &attempt, pn_bytes_str("my vote"), &err));
-    assert_int_equal(store_outbox_adopt(s, &attempt, adopt, 2, SIZE + 2, &err), PN_E_EXISTS);
-    (void)close(adopt[0].fd);
-    (void)close(adopt[1].fd);
-    crash(s);
-
-    s = start();
-    OK(store_outbox_list(s, on_listed, NULL, &err));
-    assert_int_equal(listed, 1);
-    struct buffer note;
-    buffer_init(&note, STORE_NOTE_BYTES_MAX);
-    OK(store_outbox_note(s, &attempt, &note, &err));
-    assert_true(pn_bytes_equal(buffer_bytes(&note), pn_bytes_str("my vote")));
-    buffer_fini(&note);
-
-    struct store_file *f;
-    OK(store_output_open(s, &attempt, 0, NULL, 0, false, &f, &err));
-    assert_true(digest_equal(store_file_root(f), &root) && store_file_size(f) == SIZE);
-    store_file_close(f);
-    assert_int_equal(store_output_open(s, &attempt, 1, NULL, 0, false, &f, &err), PN_E_NOT_FOUND);
-
-    OK(store_outbox_hand_over(s, &attempt, &err));
-    OK(store_outbox_hand_over(s, &attempt, &err)); /* twice is fine */
-    struct buffer text;
-    uint64_t size;
-    buffer_init(&text, 3);
-    OK(store_output_read(s, &attempt, 4, 0, 9, &text, &size, &err));
-    OK(store_output_read(s, &attempt, 4, 1, 9, &text, &size, &err)); /* appends, from there on */
-    OK(store_output_read(s, &attempt, 4, 9, 9, &text, &size, &err)); /* beyond the end */
-    assert_true(pn_bytes_equal(buffer_bytes(&text), pn_bytes_str("7\n\n")) && size == 2);
-    assert_int_equal(store_output_read(s, &attempt, 4, 0, 9, &text, &size, &err), PN_E_TOO_BIG);
-    buffer_fini(&text);
-    OK(store_outputs_drop(s, &attempt, &err));
-    OK(store_outputs_drop(s, &attempt, &err));
-    OK(store_outbox_drop(s, &attempt, &err));
-    assert_int_equal(find_output(s, 4), PN_E_NOT_FOUND);
-    listed = 0;
-    store_close(s);
-}
-
-static void fetched_outputs_are_resumed_and_then_final(void **state)
-{
-    (void)state;
-    struct store *s = start();
-    make_job_folder();
-    struct store_file *f;
-    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
-    OK(store_file_put_leaves(f, leaves, &err));
-    OK(store_file_write_block(f, 2, block(2), &err));
-    store_file_close(f);
-    crash(s);
-    s = start();
-    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
-    assert_true(store_file_has_block(f, 2));
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        OK(store_file_write_block(f, i, block(i), &err));
-    }
-    assert_true(store_file_whole(f));
-    store_file_close(f);
-    assert_int_equal(find_output(s, 0), PN_E_NOT_FOUND);
-    OK(store_outputs_finish(s, &attempt, &err));
-    OK(store_outputs_finish(s, &attempt, &err));
-    OK(find_output(s, 0));
-    store_close(s);
-}
-
-static void outputs_go_when_a_removal_was_cut_short(void **state)
-{
-    (void)state;
-    struct store *s = start();
-    struct store_file *f;
-    make_job_folder();
-    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
-    OK(store_file_put_leaves(f, leaves, &err));
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        OK(store_file_write_block(f, i, block(i), &err));
-    }
-    store_file_close(f);
-    OK(store_outputs_finish(s, &attempt, &err));
-    crash(s);
-    s = start();
-    OK(find_output(s, 0));
-    crash(s);
-    assert_int_equal(rmdir(job_folder("jobs")), 0); /* as far as store_job_remove has come */
-    s = start();
-    assert_int_equal(find_output(s, 0), PN_E_NOT_FOUND);
-    assert_false(there(job_folder("outputs")));
     store_close(s);
 }
 
@@ -706,9 +423,6 @@ int main(void)
         TEST(a_whole_file_that_changed_is_fetched_again_in_part),
         TEST(a_file_that_changes_while_it_is_served_is_noticed),
         TEST(a_tree_shows_all_files_by_name),
-        TEST(outputs_go_from_outbox_to_own_master),
-        TEST(fetched_outputs_are_resumed_and_then_final),
-        TEST(outputs_go_when_a_removal_was_cut_short),
         TEST(an_empty_file_is_whole_at_once),
         TEST(a_folder_in_use_is_refused),
         TEST(a_newer_version_is_refused),

@@ -201,6 +201,9 @@ void labour_event(struct labour *l, const struct worker_event *ev, struct task *
         return;
     }
     struct deferred *d = calloc(1, sizeof *d);
+    if (d == NULL && ev->kind == WORKER_ON_WAY) {
+        return; /* the next line tells more */
+    }
     if (d == NULL) {
         abort(); /* an event that is lost would leave a slot busy for ever */
     }

@@ -25,8 +25,16 @@ bool peer_may_read(void *arg, const struct port *port, const struct file_set *se
 
 void peer_on_pressure(void *arg, bool stop_reading)
 {
-    const struct peer *p = arg;
-    ports_pause(p->ports, stop_reading);
+    struct peer *p = arg;
+    p->disk_pressed = stop_reading;
+    ports_pause(p->ports, p->disk_pressed || p->ledger_pressed);
+}
+
+void peer_on_ledger_pressure(void *arg, bool stop_reading)
+{
+    struct peer *p = arg;
+    p->ledger_pressed = stop_reading;
+    ports_pause(p->ports, p->disk_pressed || p->ledger_pressed);
 }
 
 bool peer_on_own_wanted(void *arg, const struct digest *job)

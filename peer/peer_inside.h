@@ -40,6 +40,8 @@ struct peer {
     char program_dir[PEER_HELD_PATH_BYTES];
     bool open; /* for business: everything above is there */
     bool leaving;
+    bool disk_pressed;   /* links are not read: blocks wait for the disk, */
+    bool ledger_pressed; /* … or votes for the ledger */
     uint64_t leaving_since_ms;
     uint64_t started_ms;
     uint64_t opened_ms;
@@ -60,6 +62,7 @@ bool peer_has_program(const char *name);
 bool peer_own_can_run(void *arg, const struct manifest *m);
 bool peer_may_read(void *arg, const struct port *port, const struct file_set *set);
 void peer_on_pressure(void *arg, bool stop_reading);
+void peer_on_ledger_pressure(void *arg, bool stop_reading);
 bool peer_on_own_wanted(void *arg, const struct digest *job);
 void peer_on_job_change(void *arg, const struct digest *job);
 void peer_on_labour_change(void *arg);

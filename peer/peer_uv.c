@@ -322,6 +322,7 @@ static enum pn_status open_rooms(struct peer *p)
             .lends = c->slot_count > 0,
             .on_own_wanted = peer_on_own_wanted,
             .on_change = peer_on_job_change,
+            .on_pressure = peer_on_ledger_pressure,
             .on_demand = peer_on_labour_change,
             .arg = p,
         };

@@ -53,6 +53,7 @@ struct ledger {
     ledger_on_committed *on_committed;
     void *arg;
     bool closed;
+    bool pressed;
 
     uv_thread_t thread;
     uv_mutex_t lock; /* for all down to the next comment */
@@ -636,6 +637,16 @@ enum pn_status ledger_commit(struct ledger *l, const struct digest *job, const s
     uv_cond_signal(&l->wake);
     uv_mutex_unlock(&l->lock);
     return PN_OK;
+}
+
+bool ledger_pressed(struct ledger *l)
+{
+    const size_t part = l->pressed ? 4 : 2;
+    uv_mutex_lock(&l->lock);
+    l->pressed = l->queued_bytes > LEDGER_QUEUE_BYTES_MAX / part ||
+                 l->queued_batches > LEDGER_QUEUE_BATCHES_MAX / part;
+    uv_mutex_unlock(&l->lock);
+    return l->pressed;
 }
 
 void ledger_figures(struct ledger *l, struct ledger_figures *out)

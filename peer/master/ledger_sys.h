@@ -104,6 +104,12 @@ enum pn_status ledger_try(struct ledger *l, struct pn_err *err);
 enum pn_status ledger_commit(struct ledger *l, const struct digest *job, const struct run *run,
                              uint64_t seq, const struct record *records, uint32_t count);
 
+/*
+ * More than half full, until it is less than a quarter: who feeds it should read no more from
+ * strangers. What is under way already then still finds room.
+ */
+bool ledger_pressed(struct ledger *l);
+
 /* For status pages and tests. */
 struct ledger_figures {
     uint64_t batch_count;       /* committed in this session */

@@ -213,10 +213,13 @@ static void commit(struct lead *d)
         status = ledger_commit(d->of->ledger, &d->job, &d->run, a->seq, a->records,
                                (uint32_t)a->record_count);
     }
+    leads_press(d->of);
     if (status == PN_OK) {
         d->seq = a->seq;
-    } else {
-        log_write(LOG_ERROR, "master", "the ledger takes no more: %s", pn_status_text(status));
+    } else { /* the run stands still, and goes on from the ledger when that has room */
+        char cause[WAITING_TEXT_BYTES];
+        (void)snprintf(cause, sizeof cause, "the ledger takes no more: %s", pn_status_text(status));
+        lead_stall(d, cause);
         d->refused = status;
     }
 }

@@ -77,6 +77,15 @@ enum pn_status leads_ledger_said(struct leads *l, enum pn_status status, const s
     return status;
 }
 
+void leads_press(struct leads *l)
+{
+    bool press = l->ledger != NULL && !l->ledger_failed && ledger_pressed(l->ledger);
+    if (press != l->pressed && !l->freeing) {
+        l->pressed = press;
+        l->config.on_pressure(l->config.arg, press);
+    }
+}
+
 static void on_committed(void *arg, const struct digest *job, const struct run *run, uint64_t seq,
                          enum pn_status status, const struct pn_err *err)
 {
@@ -90,6 +99,7 @@ static void on_committed(void *arg, const struct digest *job, const struct run *
     if (d != NULL && run_equal(&d->run, run)) {
         lead_committed(d, seq, status);
     }
+    leads_press(l);
 }
 
 enum pn_status leads_ledger_open(struct leads *l, struct pn_err *err)
@@ -162,6 +172,7 @@ static void on_mend(uv_timer_t *timer)
         return;
     }
     l->ledger_failed = false;
+    leads_press(l);
     for (struct lead *d = l->first; d != NULL; d = d->next) {
         if (!all && d->stalled_ms != 0 && d->seq > d->committed_seq) {
             mend_later(

@@ -95,6 +95,7 @@ struct leads {
     struct ledger *ledger;        /* NULL while it is being mended */
     bool ledger_failed;           /* its session is over */
     struct pn_err ledger_failure; /* … and why */
+    bool pressed;                 /* links are not read: the ledger is behind */
     uv_timer_t mend;
     bool mend_open;
     uint32_t mend_tries; /* since something was last committed */
@@ -137,6 +138,8 @@ void lead_committed(struct lead *d, uint64_t seq, enum pn_status status);
 enum pn_status leads_ledger_open(struct leads *l, struct pn_err *err);
 /* The session is over: it is opened again after a while, and all runs begin anew. */
 void leads_ledger_failed(struct leads *l, enum pn_status status, const struct pn_err *err);
+/* Something was given to the ledger, or reported: are links to be read? */
+void leads_press(struct leads *l);
 /* Before an order to the ledger: fails while there is none. */
 enum pn_status leads_ledger_usable(struct leads *l, struct pn_err *err);
 /* What an order came to; returns it. */

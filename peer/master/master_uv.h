@@ -34,6 +34,8 @@ struct leads_config {
     bool (*on_own_wanted)(void *arg, const struct digest *job);
     /* State, demand or progress of a job has changed. */
     void (*on_change)(void *arg, const struct digest *job);
+    /* The ledger is behind: links should not be read; or it has caught up. */
+    void (*on_pressure)(void *arg, bool stop_reading);
     /* leads_demands has something to tell. */
     void (*on_demand)(void *arg);
     void *arg;

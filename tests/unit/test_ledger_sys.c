@@ -289,7 +289,9 @@ static void test_queue_is_bounded(void **state)
     }
     assert_int_equal(status, PN_E_FULL);
     assert_int_equal(accepted, LEDGER_QUEUE_BYTES_MAX / LEN - 1); /* each is a little larger */
+    assert_true(ledger_pressed(f->ledger));
     fixture_wait(f, accepted);
+    assert_false(ledger_pressed(f->ledger));
     assert_int_equal(fixture_commit(f, &r, 1), PN_OK); /* room again */
 
     /* One batch that is larger than the queue still has its way. */

@@ -199,7 +199,11 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
     struct open_slice *s;
     struct ballot *b;
     /* Also of before a resume: then nobody knows here what was pulled, and it is had once more. */
-    if (!locate(m, ev, &s, &b) || b->copy != COPY_PULLING) {
+    bool known = locate(m, ev, &s, &b);
+    /* Here, as we thought, but it could not be read to be judged. */
+    bool unreadable =
+        known && b->copy == COPY_HERE && s->provisional && m->config.judged && ev->status != PN_OK;
+    if (!known || (b->copy != COPY_PULLING && !unreadable)) {
         if (ev->status == PN_OK && (b == NULL || b->copy != COPY_HERE)) {
             master_let_go_copy(m, ev->slice, ev->attempt);
         }

@@ -11,6 +11,7 @@ import time
 BUILD = os.environ["PREON_BUILD"]
 PREON = os.path.join(BUILD, "preon")
 LIAR = os.path.join(BUILD, "preon_liar")
+SHORT = os.path.join(BUILD, "preon_short")
 PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # sanitizers are slow: 4 in dev builds
 
 

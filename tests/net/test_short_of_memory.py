@@ -1,0 +1,20 @@
+"""A master that is short of memory for a moment loses no event: its job ends all the same."""
+import unittest
+
+from preon_process import SHORT, Net
+
+
+class ShortOfMemory(unittest.TestCase):
+    def test_every_slice_is_judged(self):
+        net = Net()
+        self.addCleanup(net.close)
+        net.tracker()
+        net.peer("master", 2, program=SHORT)
+        job = net.create("mandelbrot", "--width", "64", "--height", "64", "--slices", "16")
+        net.preon("job", "wait", job, check=0, seconds=30)
+        with open(net.path("master.log")) as log:
+            self.assertIn("out of memory for judging", log.read())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -7,7 +7,7 @@
 
 enum {
     ATTEMPT_HASH_BITS = 40,
-    STRAGGLERS_LOOKED_AT = 64,
+    STRAGGLERS_LOOKED_AT = 256,
     MEAN_WEIGHT = 8, /* a new measurement counts an eighth */
 };
 
@@ -80,6 +80,29 @@ struct open_slice *plan_open(struct plan *p, uint64_t slice)
     }
     p->touched = slice >= p->touched ? slice + 1 : p->touched;
     return s;
+}
+
+/* --- the line of those given out, by when --- */
+
+static void leave_line(struct plan *p, struct open_slice *s)
+{
+    if (!s->given) {
+        return;
+    }
+    s->given = false;
+    *(s->line_prev != NULL ? &s->line_prev->line_next : &p->line_first) = s->line_next;
+    *(s->line_next != NULL ? &s->line_next->line_prev : &p->line_last) = s->line_prev;
+}
+
+static void join_line(struct plan *p, struct open_slice *s, uint64_t now_ms)
+{
+    leave_line(p, s);
+    s->given = true;
+    s->given_ms = now_ms;
+    s->line_next = NULL;
+    s->line_prev = p->line_last;
+    *(p->line_last != NULL ? &p->line_last->line_next : &p->line_first) = s;
+    p->line_last = s;
 }
 
 /* Makes the bitsets say what the slice's counts say. */
@@ -238,7 +261,11 @@ static struct attempt *begin_new(struct plan *p, uint64_t slice, struct plan_wor
                                  uint64_t now_ms)
 {
     struct open_slice *s = plan_open(p, slice);
-    return s == NULL ? NULL : begin(p, s, w, number_for(p, s, w), now_ms);
+    struct attempt *a = s == NULL ? NULL : begin(p, s, w, number_for(p, s, w), now_ms);
+    if (a != NULL) {
+        join_line(p, s, now_ms);
+    }
+    return a;
 }
 
 struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms)
@@ -272,22 +299,72 @@ struct attempt *plan_take_own(struct plan *p, struct plan_worker *w, uint64_t no
     return begin_new(p, slice, w, now_ms);
 }
 
-struct attempt *plan_take_straggler(struct plan *p, struct plan_worker *w, uint64_t now_ms)
+static uint64_t patience_ms(const struct plan *p)
 {
     uint64_t patience = 3 * p->mean_ms;
-    if (patience < PLAN_STRAGGLER_MIN_MS) {
-        patience = PLAN_STRAGGLER_MIN_MS;
+    return patience > PLAN_STRAGGLER_MIN_MS ? patience : PLAN_STRAGGLER_MIN_MS;
+}
+
+static bool given_before(const struct open_slice *s, uint64_t patience, uint64_t now_ms)
+{
+    return s != NULL && now_ms - s->given_ms >= patience;
+}
+
+/* Those who have it take too long; and where it was given to more than it needs, nobody is proven.
+ */
+static bool is_stuck(const struct plan *p, const struct open_slice *s, uint64_t patience,
+                     uint64_t now_ms)
+{
+    bool settled = s->provisional || s->final_queued || s->own_wanted;
+    if (settled || s->live == 0 || s->live < s->need || s->slice >= p->limit) {
+        return false; /* or it is ready, for whoever comes */
     }
-    for (size_t i = 0; i < p->leases.count && i < STRAGGLERS_LOOKED_AT; i++) {
-        struct attempt *a = heap_owner(p->leases.nodes[i], struct attempt, lease);
-        struct open_slice *s = a->of;
-        bool settled = s->provisional || s->final_queued || s->own_wanted;
-        if (!a->late && !settled && s->live <= s->need && s->slice < p->limit &&
-            now_ms - a->assigned_ms >= patience && plan_suits(s, w)) {
+    uint32_t doubles = (uint32_t)s->live - s->need;
+#ifdef PREON_DEFECT_HELPED_ONCE
+    if (doubles > 0) {
+        return false;
+    }
+#endif
+    uint32_t proven = 0;
+    for (const struct attempt *a = s->attempts; a != NULL; a = a->next_of_slice) {
+        proven += !a->late && (a->by->proven || a->by->own);
+    }
+    return doubles < PLAN_STRAGGLER_DOUBLES_MAX && (doubles == 0 || proven < s->need) &&
+           now_ms - s->given_ms >= patience << doubles;
+}
+
+struct attempt *plan_take_straggler(struct plan *p, struct plan_worker *w, uint64_t now_ms)
+{
+    uint64_t patience = patience_ms(p);
+    const struct open_slice *s = p->line_first;
+    for (int i = 0; i < STRAGGLERS_LOOKED_AT && given_before(s, patience, now_ms); i++) {
+        if (is_stuck(p, s, patience, now_ms) && plan_suits(s, w)) {
+            p->doubled_ms = now_ms;
             return begin_new(p, s->slice, w, now_ms);
         }
+        s = s->line_next;
     }
     return NULL;
+}
+
+uint32_t plan_stuck_count(const struct plan *p, uint64_t now_ms)
+{
+    uint64_t patience = patience_ms(p);
+    uint32_t most = PLAN_STUCK_LOOKED_AT;
+    if (p->mean_ms == 0) {
+        patience = PLAN_UNMEASURED_MS;
+        most = now_ms - p->doubled_ms >= patience ? PLAN_UNMEASURED_HELPERS : 0;
+    }
+    uint32_t count = 0;
+#ifdef PREON_DEFECT_STUCK_UNSAID
+    most = 0;
+#endif
+    const struct open_slice *s = p->line_first;
+    for (int i = 0; i < PLAN_STUCK_LOOKED_AT && given_before(s, patience, now_ms); i++) {
+        count += is_stuck(p, s, patience, now_ms);
+        s = s->line_next;
+    }
+    return count < most ? count : most;
 }
 
 struct attempt *plan_find(const struct plan *p, const struct plan_worker *w, uint64_t slice,
@@ -308,6 +385,9 @@ struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice
     struct attempt *a = s == NULL ? NULL : begin(p, s, w, attempt, now_ms);
     if (a != NULL) {
         a->adopted = true;
+        if (!s->given) {
+            join_line(p, s, now_ms);
+        }
     }
 #ifdef PREON_DEFECT_LEASE_NOT_REARMED
     if (a != NULL) {
@@ -458,6 +538,7 @@ void plan_close(struct plan *p, uint64_t slice)
     struct open_slice *s = table_remove(&p->open, &slice);
     if (s != NULL) {
         assert(s->attempts == NULL);
+        leave_line(p, s);
         heap_remove(&p->retries, &s->retry);
         free_slice(s);
     }

@@ -6,6 +6,11 @@
  * has a lease: when it runs out, the slice is also given to somebody else, and the late attempt may
  * still vote.
  *
+ * A lease is long, for the slow; and who only takes and says that it goes on keeps it. So a slice
+ * is stuck, and given to one more, long before: when it takes three times as long as others do.
+ * Whoever gets it then may be as silent: after twice that time it is stuck again, until somebody
+ * has it whose votes have been true in this run.
+ *
  * Attempt numbers are 24 bits of a counter and 40 bits of a hash over a secret of this run, the
  * slice and the worker: a restarted master knows its own attempts again without having written one
  * down, and nobody can vote on a slice that was not given to him.
@@ -30,7 +35,13 @@ enum {
     PLAN_LEASE_UNKNOWN_MAX_MS = 600 * 1000, /* before any slice has been measured */
     PLAN_RETRY_MIN_MS = 200,
     PLAN_RETRY_MAX_MS = 60 * 1000,
-    PLAN_STRAGGLER_MIN_MS = 2000, /* a slice is not doubled before it has taken this long */
+    PLAN_STRAGGLER_MIN_MS = 2000,   /* a slice is not doubled before it has taken this long */
+    PLAN_STRAGGLER_DOUBLES_MAX = 5, /* then only leases that run out help */
+    PLAN_STUCK_LOOKED_AT = 1024,
+    /* Before any slice has been measured, nobody knows what is long: few are called, now and then.
+     */
+    PLAN_UNMEASURED_MS = 10 * 1000,
+    PLAN_UNMEASURED_HELPERS = 8,
 };
 
 /* What the plan knows of a worker; embedded in the roster's entry. */
@@ -39,6 +50,7 @@ struct plan_worker {
     struct digest peer; /* its identity */
     uint32_t prefix;
     bool own;
+    bool proven;          /* a vote of it agreed with a final outcome, in this life of the run */
     uint32_t outstanding; /* attempts that are not late */
     uint32_t late_count;  /* attempts that are: it may still work on them */
     struct attempt *attempts;
@@ -76,6 +88,9 @@ struct open_slice {
     uint32_t excluded[PLAN_EXCLUDED_MAX];
     uint64_t short_since_ms; /* wanted but nobody eligible has taken it since; 0: not so */
     struct heap_node retry;  /* in the heap: not to be given out before */
+    bool given;              /* to anybody: it stands in the line, the longest ago first */
+    uint64_t given_ms;       /* the last time */
+    struct open_slice *line_next, *line_prev;
 };
 
 struct plan_config {
@@ -96,6 +111,8 @@ struct plan {
     uint64_t touched;     /* slices from here on were never open */
     uint64_t round;       /* incremented whenever a slice becomes ready again */
     struct table open;    /* slice -> open_slice */
+    struct open_slice *line_first, *line_last; /* open slices, by given_ms */
+    uint64_t doubled_ms;                       /* when one was last given to one more */
     struct heap leases;
     struct heap retries;
     struct random random;
@@ -115,12 +132,18 @@ struct open_slice *plan_open(struct plan *p, uint64_t slice);
 /*
  * Chooses the lowest slice that suits the worker and opens an attempt. NULL: nothing suits, or
  * memory is short. Whose outputs are lost gets its old number again, and so its vote. plan_take_own
- * takes slices that want the master's own run; plan_take_straggler doubles one that takes far
- * longer than others.
+ * takes slices that want the master's own run; plan_take_straggler gives one that is stuck to one
+ * more worker.
  */
 struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms);
 struct attempt *plan_take_own(struct plan *p, struct plan_worker *w, uint64_t now_ms);
 struct attempt *plan_take_straggler(struct plan *p, struct plan_worker *w, uint64_t now_ms);
+
+/*
+ * So many slices are stuck that others may be called for; of more than PLAN_STUCK_LOOKED_AT only
+ * the first are counted.
+ */
+uint32_t plan_stuck_count(const struct plan *p, uint64_t now_ms);
 
 /* The attempt of this worker on this slice with this number, NULL when there is none. */
 struct attempt *plan_find(const struct plan *p, const struct plan_worker *w, uint64_t slice,

@@ -212,6 +212,42 @@ static void stragglers_are_doubled(void **state)
     expect("1:0 2:1 3:- 2:- 3:1 4:- ");
 }
 
+/* A helper that is silent too does not keep the slice: but one that is proven is waited for. */
+static void who_takes_over_may_be_silent_too(void **state)
+{
+    (void)state;
+    open_plan(2, 1);
+    voted(take(0, 0), 0); /* a second each */
+    (void)take(1, 0);
+    assert_int_equal(plan_stuck_count(&plan, 2999), 0);
+    assert_int_equal(plan_stuck_count(&plan, 3000), 1);
+    (void)note(plan_take_straggler(&plan, &workers[2], 3000), 2);
+    assert_int_equal(plan_stuck_count(&plan, 8999), 0);
+    (void)note(plan_take_straggler(&plan, &workers[3], 8999), 3);
+    assert_int_equal(plan_stuck_count(&plan, 9000), 1);
+    (void)note(plan_take_straggler(&plan, &workers[3], 9000), 3);
+    workers[3].proven = true;
+    assert_int_equal(plan_stuck_count(&plan, 100000), 0);
+    (void)note(plan_take_straggler(&plan, &workers[4], 100000), 4);
+    expect("0:0 1:1 2:1 3:- 3:1 4:- ");
+}
+
+/* While nobody knows how long a slice takes, all that are under way may be right. */
+static void few_are_called_before_anything_is_measured(void **state)
+{
+    (void)state;
+    open_plan(20, 1);
+    for (int i = 0; i < 20; i++) {
+        assert_non_null(plan_take(&plan, &workers[1], 0));
+    }
+    assert_int_equal(plan_stuck_count(&plan, PLAN_UNMEASURED_MS - 1), 0);
+    assert_int_equal(plan_stuck_count(&plan, PLAN_UNMEASURED_MS), PLAN_UNMEASURED_HELPERS);
+    struct attempt *a = plan_take_straggler(&plan, &workers[2], PLAN_UNMEASURED_MS);
+    assert_int_equal(plan_stuck_count(&plan, PLAN_UNMEASURED_MS + 1), 0);
+    voted(a, 0);
+    assert_int_equal(plan_stuck_count(&plan, PLAN_UNMEASURED_MS + 1), 19);
+}
+
 static void nothing_above_the_limit(void **state)
 {
     (void)state;
@@ -292,6 +328,8 @@ int main(void)
         TEST(the_own_run),
         TEST(a_claimed_time_is_believed_as_far_as_it_can_be),
         TEST(stragglers_are_doubled),
+        TEST(who_takes_over_may_be_silent_too),
+        TEST(few_are_called_before_anything_is_measured),
         TEST(nothing_above_the_limit),
         TEST(numbers_survive_a_restart),
         TEST(memory_runs_out_anywhere),

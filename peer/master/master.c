@@ -222,6 +222,7 @@ static void on_tick(struct master *m)
     if (m->now_ms >= m->tick_at_ms) {
         m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
         master_look_for_voters(m);
+        m->stuck_count = plan_stuck_count(&m->plan, m->now_ms);
         m->filled_round = UINT64_MAX; /* stragglers: look at every worker with room */
     }
 }
@@ -332,7 +333,7 @@ uint32_t master_demand(const struct master *m)
         return 0;
     }
     /* Every step fills who is here: what is ready now, they are too busy for, or must not take. */
-    uint64_t missing = m->plan.ready.member_count;
+    uint64_t missing = (uint64_t)m->plan.ready.member_count + m->stuck_count;
     uint32_t hired = master_hired_slots(m);
     uint64_t most = UINT32_MAX;
     if (m->config.slots_max > 0) {

@@ -29,6 +29,15 @@ enum {
     MASTER_SHORT_MS = 10 * 1000,  /* nobody eligible for so long: the master runs it itself */
     MASTER_PREFETCH_MS = 100,     /* work kept in a worker's queue beyond its slots */
     MASTER_PREFETCH_PER_SLOT = 4, /* at most */
+    /*
+     * Nobody knows whether a newcomer has the slots that it says, or does anything at all: it gets
+     * no more slices than this, and one more for each vote of it that proves true, which doubles
+     * them every time it has answered for all, as a stream's slow start does. 32 are what most
+     * machines run at once, and more than what 16 slots and their queue take: those wait for
+     * nothing. Of what others are stuck with it gets a few, until one of its votes has proved true.
+     */
+    MASTER_NEWCOMER_SLICES = 32,
+    MASTER_NEWCOMER_DOUBLES = 4,
 };
 
 struct master_config {
@@ -162,7 +171,10 @@ struct pn_bytes master_action_frame(const struct master_actions *a, const struct
 
 void master_stats(const struct master *m, struct master_stats *out);
 
-/* Slots that would find work now beyond those enlisted: the demand to state at the tracker. */
+/*
+ * Slots that would find work now beyond those enlisted: the demand to state at the tracker. Slices
+ * that are stuck count, as of the last tick: what one worker holds on to is work for others.
+ */
 uint32_t master_demand(const struct master *m);
 
 /* The state of one slice, for people: open_slice (NULL: untouched or final) and whether final. */

@@ -29,6 +29,7 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
         struct worker_entry *w = m->roster.by_index[b->worker];
         if (kept != NULL && ballots_agree(b, kept)) {
             w->accepted++;
+            w->plan.proven = true;
         }
         if (w->link != 0) {
             master_send_attempt(m, w->link, FRAME_RELEASE, s->slice, b->attempt, 0);

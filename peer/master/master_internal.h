@@ -58,6 +58,7 @@ struct master {
     uint64_t seq; /* of the last batch handed out */
     uint64_t committed_seq;
     uint64_t filled_round;
+    uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
     uint64_t closed_below; /* all slices below it are closed */
     /* Queues in the order of their seq. */

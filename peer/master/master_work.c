@@ -45,8 +45,9 @@ void master_recall(struct master *m, struct worker_entry *w)
  */
 static uint32_t wanted_outstanding(const struct worker_entry *w)
 {
+    uint32_t allowed = w->own ? UINT32_MAX : MASTER_NEWCOMER_SLICES + w->accepted;
     if (w->slots == 0 || w->more_places) {
-        return w->slots;
+        return w->slots < allowed ? w->slots : allowed;
     }
     uint64_t mean = w->plan.mean_ms;
     uint64_t ahead = 1;
@@ -56,7 +57,22 @@ static uint32_t wanted_outstanding(const struct worker_entry *w)
         uint64_t most = (uint64_t)w->slots * MASTER_PREFETCH_PER_SLOT;
         ahead = ahead > most ? most : ahead;
     }
-    return w->slots + (uint32_t)ahead;
+    uint32_t wanted = w->slots + (uint32_t)ahead;
+    return wanted < allowed ? wanted : allowed;
+}
+
+/* One more slice for the worker, which has taken long with others. NULL: none, or not for it. */
+static struct attempt *take_straggler(struct master *m, struct worker_entry *w)
+{
+    bool known = w->own || w->plan.proven;
+    uint32_t most =
+        known || w->slots < MASTER_NEWCOMER_DOUBLES ? w->slots : MASTER_NEWCOMER_DOUBLES;
+    if (w->plan.outstanding >= most) {
+        return NULL;
+    }
+    struct attempt *a = plan_take_straggler(&m->plan, &w->plan, m->now_ms);
+    m->stuck_count -= a != NULL && m->stuck_count > 0;
+    return a;
 }
 
 static void assign(struct master *m, struct worker_entry *w, const struct attempt *a)
@@ -81,8 +97,8 @@ void master_fill_worker(struct master *m, struct worker_entry *w)
     uint32_t wanted = wanted_outstanding(w);
     while (w->plan.outstanding + w->plan.late_count < wanted) {
         struct attempt *a = plan_take(&m->plan, &w->plan, m->now_ms);
-        if (a == NULL && w->plan.outstanding < w->slots) {
-            a = plan_take_straggler(&m->plan, &w->plan, m->now_ms);
+        if (a == NULL) {
+            a = take_straggler(m, w);
         }
         if (a == NULL) {
             return;

@@ -10,7 +10,7 @@
 #include "peer/wire/hire.h"
 #include "tests/unit/alloc.h"
 
-enum { LINKS = 6, SLICES = 8 };
+enum { LINKS = 6, SLICES = 40 };
 
 static struct master *master;
 static struct master_actions actions;
@@ -506,6 +506,55 @@ static void demand_counts_what_those_who_are_here_cannot_take(void **state)
     assert_int_equal(master_demand(master), 2); /* it has 4 slots, and may vote once */
 }
 
+static void ticks(int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        now_ms += 1000;
+        (void)step((struct master_event){.kind = MASTER_TICK});
+    }
+}
+
+/* Four thousand slots, a few slices; and one more for each vote that proves true. */
+static void a_newcomer_gets_a_few_slices(void **state)
+{
+    (void)state;
+    open_master(1, 200);
+    start();
+    (void)enlist(2, 4096);
+    assert_int_equal(master_demand(master), 200 - MASTER_NEWCOMER_SLICES);
+    assert_non_null(strstr(trace, "2<31 "));
+    trace[0] = '\0';
+    now_ms += 1000;
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .wall_ms = 1000});
+    expect("(vote) (output) (final) 2<32 "); /* in the place of that one */
+    committed(PN_OK);
+    expect("2<keep 2<release0 final! 2<33 ");
+}
+
+/* It takes what there is and says that it goes on: what is stuck is work for others. */
+static void who_hoards_is_helped(void **state)
+{
+    (void)state;
+    open_master(1, 6);
+    start();
+    (void)enlist(2, 4096);
+    expect("2<0 2<1 2<2 2<3 2<4 2<5 ");
+    assert_int_equal(master_demand(master), 0);
+    ticks(9);
+    assert_int_equal(master_demand(master), 0);
+    ticks(1);
+    assert_int_equal(master_demand(master), 6);
+    (void)enlist(3, 8); /* as unknown, and so it gets a few */
+    expect("3<0 3<1 3<2 3<3 ");
+    assert_int_equal(master_demand(master), 2);
+    now_ms += 100;
+    (void)vote((struct ballot_paper){.link = 3, .says = 'a', .wall_ms = 100});
+    expect("(vote) (output) (final) 3<4 ");
+    committed(PN_OK);
+    expect("3<keep 3<release0 2<cancel0 final! 3<5 ");
+    assert_int_equal(master_demand(master), 0);
+}
+
 /* A short-handed master waits ten seconds for voters and then votes itself. */
 static void the_voter_of_last_resort(void **state)
 {
@@ -680,6 +729,8 @@ int main(void)
         TEST(who_gives_up_rests),
         TEST(a_worker_comes_back_unnoticed),
         TEST(demand_counts_what_those_who_are_here_cannot_take),
+        TEST(a_newcomer_gets_a_few_slices),
+        TEST(who_hoards_is_helped),
         TEST(the_voter_of_last_resort),
         TEST(hired_slots_are_a_limit),
         TEST(a_claimed_time_is_not_believed),

@@ -254,6 +254,17 @@ static const struct sim_scenario scenarios[] = {
      .near = true,
      .long_slices = true,
      .faults = SIM_TRACKER | SIM_NEWCOMERS},
+    {.name = "hogs", /* the job is done long before the first lease of them runs out */
+     .slices_min = 4,
+     .slices_max = 40,
+     .masters = 1,
+     .workers = 7,
+     .quorum = 2,
+     .own_slots = -1,
+     .time_limit_s = 3600,
+     .done_s = 400,
+     .role_count = {[SIM_HOG] = 3},
+     .faults = 0},
     {.name = "bound", /* as many networks lie alike as make a quorum: they win, as is promised */
      .slices_min = 20,
      .slices_max = 40,
@@ -322,6 +333,9 @@ static void build_node(struct sim *s, uint32_t index, enum sim_role role)
     if (c->long_slices) {
         n->slice_us = sim_between(&s->random, 8 * SIM_S, 15 * SIM_S);
     }
+    if (role == SIM_HOG) {
+        n->slots = SIM_PLACES_MAX;
+    }
     if (role == SIM_SLOW) {
         n->slice_us = sim_between(&s->random, 20 * SIM_S, 90 * SIM_S);
     }
@@ -341,7 +355,7 @@ static void build_master(struct sim *s, uint32_t index)
     g->output_names = truth_output_names;
     g->output_count = 1;
     g->output_bytes_max = 1 << 20;
-    g->time_limit_s = 120;
+    g->time_limit_s = c->time_limit_s > 0 ? c->time_limit_s : 120;
     g->rule = (struct tally_rule){.quorum = c->quorum, .proof = c->proof};
     g->search = c->search;
     g->judged = c->judged;
@@ -399,6 +413,9 @@ void sim_scenario_build(struct sim *s)
     uint64_t lease_us = (120 + 60) * SIM_S;
     s->deadline_us = s->calm_us + 3 * (SESSION_DEAD_MS * SIM_MS + lease_us) +
                      (uint64_t)c->slices_max * c->masters * c->quorum * 8 * SIM_S;
+    if (c->done_s > 0) {
+        s->deadline_us = c->done_s * SIM_S;
+    }
 
     for (uint32_t i = 0; i < s->node_count; i++) {
         struct sim_event *e = sim_after(s, sim_between(&s->random, 0, SIM_S), SIM_START, 0);

@@ -56,6 +56,7 @@ enum sim_role {
     SIM_COPIER,      /* votes what somebody else has voted, right or wrong */
     SIM_FLOODER,     /* honest, and says each vote a hundred times more */
     SIM_ABANDONER,   /* takes slices, goes without a word, and comes back */
+    SIM_HOG,         /* says that it has thousands of slots, takes all, and goes on for ever */
     SIM_ROLES,
 };
 
@@ -96,13 +97,15 @@ struct sim_scenario {
     bool shared_prefix; /* two of the workers live in one network */
     uint32_t fail_every, big_every, answer_every;
     uint32_t faults;
-    bool long_slices;   /* and faults rarely */
-    bool near;          /* no link is a slow one */
-    bool cancel;        /* by the user, some time */
-    uint32_t timeout_s; /* of the job, at most; 0: none */
-    bool resume;        /* whenever it was called off */
-    bool anew;          /* once it is lost with its ledger, and started as another run */
-    bool may_give_up;   /* slices may end as given up */
+    bool long_slices;      /* and faults rarely */
+    bool near;             /* no link is a slow one */
+    bool cancel;           /* by the user, some time */
+    uint32_t timeout_s;    /* of the job, at most; 0: none */
+    bool resume;           /* whenever it was called off */
+    bool anew;             /* once it is lost with its ledger, and started as another run */
+    bool may_give_up;      /* slices may end as given up */
+    uint32_t time_limit_s; /* of a slice; 0: two minutes */
+    uint32_t done_s;       /* the job ends by then, however long leases are; 0: computed */
 };
 
 const struct sim_scenario *sim_scenario_named(const char *name); /* NULL: none */
@@ -371,6 +374,7 @@ enum pn_status sim_worker_frame(struct sim *s, const struct sim_link *l, const s
 void sim_villain_up(struct sim *s, const struct sim_node *n);
 uint64_t sim_villain_lie(struct sim *s, const struct sim_node *n, const struct sim_place *p);
 bool sim_villain_lies(enum sim_role role);
+void sim_villain_sends(const struct sim_node *n, uint8_t *frame); /* what it says instead */
 void sim_villain_sent(struct sim *s, struct sim_node *n, uint32_t link, struct pn_bytes frame);
 void sim_villain_event(struct sim *s, struct sim_node *n);
 

@@ -3,6 +3,8 @@
 
 #include "tests/sim/sim.h"
 
+#define HOG_SAYS_US (10 * SIM_S) /* that it gets on */
+
 static enum pn_status sign(void *arg, const struct vote_claim *claim, struct signature *out)
 {
     const struct sim_node *n = arg;
@@ -61,6 +63,13 @@ static uint32_t job_index(const struct sim *s, const struct digest *job)
 
 /* --- running slices --------------------------------------------------------------------------- */
 
+static void on_way_later(struct sim *s, struct sim_node *n, uint32_t place, uint64_t time_us)
+{
+    struct sim_event *e = sim_after_on(s, time_us, SIM_ON_WAY, n);
+    e->place = place;
+    e->serial = n->places[place].serial;
+}
+
 static void run(struct sim *s, struct sim_node *n, const struct worker_action *x)
 {
     assert(x->place < SIM_PLACES_MAX);
@@ -82,13 +91,15 @@ static void run(struct sim *s, struct sim_node *n, const struct worker_action *x
     if (n->role == SIM_SILENT) {
         return;
     }
+    if (n->role == SIM_HOG) {
+        on_way_later(s, n, x->place, HOG_SAYS_US);
+        return;
+    }
     uint64_t time_us = sim_between(&s->random, n->slice_us / 2, n->slice_us * 3 / 2);
     struct sim_event *e = sim_after_on(s, time_us, SIM_RAN, n);
     e->place = x->place;
     e->serial = p->serial;
-    e = sim_after_on(s, time_us / 2, SIM_ON_WAY, n);
-    e->place = x->place;
-    e->serial = p->serial;
+    on_way_later(s, n, x->place, time_us / 2);
 }
 
 static void keep_output(struct sim_node *n, const struct sim_place *p, uint64_t lie)
@@ -167,6 +178,9 @@ static void on_way(struct sim *s, struct sim_node *n, const struct sim_event *e)
     if (p->busy && p->serial == e->serial && !p->killed) {
         struct worker_event ev = {.kind = WORKER_ON_WAY, .place = e->place, .done = 5, .total = 10};
         sim_worker_step(s, n, &ev);
+        if (n->role == SIM_HOG) {
+            on_way_later(s, n, e->place, HOG_SAYS_US);
+        }
     }
 }
 
@@ -201,6 +215,7 @@ static void carry_out(struct sim *s, struct sim_node *n, const struct worker_act
     switch (x->kind) {
     case WORKER_DO_SEND: {
         struct pn_bytes frame = worker_action_frame(&n->actions, x);
+        sim_villain_sends(n, n->actions.frames.ptr + x->frame_at);
         sim_villain_sent(s, n, x->link, frame);
         sim_send(s, x->link, 0, frame);
         break;

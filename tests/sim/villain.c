@@ -7,7 +7,11 @@
 
 #include "tests/sim/sim.h"
 
-enum { LIE_IN_COMMON = 1000, FLOOD_FRAMES = 30 };
+enum {
+    LIE_IN_COMMON = 1000,
+    FLOOD_FRAMES = 30,
+    ENLIST_SLOTS_AT = FRAME_HEADER_BYTES + DIGEST_BYTES + RUN_BYTES + PUBLIC_KEY_BYTES,
+};
 
 static bool is_villain(const struct sim_node *n)
 {
@@ -53,6 +57,7 @@ uint64_t sim_villain_lie(struct sim *s, const struct sim_node *n, const struct s
     case SIM_REPLAY:
     case SIM_FLOODER:
     case SIM_ABANDONER:
+    case SIM_HOG:
     case SIM_ROLES:
         break;
     }
@@ -111,6 +116,15 @@ static void equivocate(struct sim *s, struct sim_node *n, uint32_t link, struct 
     sim_trace(s, "node %u says something else on slice %llu", n->index,
               (unsigned long long)v.what.slice);
     say(s, n, link, &v.what, &t);
+}
+
+/* Its core knows of four places; its master hears of as many as may be said. */
+void sim_villain_sends(const struct sim_node *n, uint8_t *frame)
+{
+    if (n->role == SIM_HOG && frame[4] == FRAME_ENLIST) {
+        struct writer w = writer_of(frame + ENLIST_SLOTS_AT, 2);
+        writer_u16(&w, WORK_SLOTS_MAX);
+    }
 }
 
 void sim_villain_sent(struct sim *s, struct sim_node *n, uint32_t link, struct pn_bytes frame)

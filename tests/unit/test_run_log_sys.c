@@ -68,11 +68,12 @@ static void adds_to_what_is_there(void **state)
     int fd = openat(folder_fd, "runs.log", O_RDONLY | O_CLOEXEC);
     assert_int_equal(read(fd, text, sizeof text - 1), (ssize_t)log.bytes);
     assert_int_equal(close(fd), 0);
-    unsigned long long at[2] = {0};
-    int end = 0;
-    assert_int_equal(sscanf(text, "%llu start 1\n%llu end 1\n%n", &at[0], &at[1], &end), 2);
-    assert_int_equal(end, strlen(text));
-    assert_true(at[0] > 0 && at[0] <= at[1]);
+    char *rest = NULL;
+    unsigned long long started = strtoull(text, &rest, 10);
+    assert_memory_equal(rest, " start 1\n", 9);
+    unsigned long long ended = strtoull(rest + 9, &rest, 10);
+    assert_string_equal(rest, " end 1\n");
+    assert_true(started > 0 && started <= ended);
 }
 
 static void begins_another_when_full(void **state)

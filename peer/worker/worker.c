@@ -216,7 +216,7 @@ uint16_t worker_idle_slots(const struct worker *w)
             return 0; /* own jobs first */
         }
         taken += t->count[HOLDING_QUEUED] + t->count[HOLDING_RUNNING];
-        taken += !t->own && t->phase != TIE_DOWN && t->first == NULL; /* just hired */
+        taken += !t->own && t->phase != TIE_DOWN && t->first == NULL && t->reserved;
     }
     return w->leaving || taken >= w->config.slots ? 0 : (uint16_t)(w->config.slots - taken);
 }

@@ -20,12 +20,16 @@ enum {
     WORKER_ENGAGEMENTS_MAX = 64,
     WORKER_BONDS_MAX = 64,
     WORKER_PLACES_MAX = 1024,
-    WORKER_QUEUED_PER_PLACE = 16,    /* more in one engagement is a master gone wrong */
-    WORKER_VOTES_OUT_MAX = 16,       /* votes of one engagement under way at a time */
-    WORKER_KEPT_MAX = 1024,          /* with so many votes in hand it takes nothing more */
-    WORKER_ANSWER_MS = 30 * 1000,    /* for JOIN and ENLIST */
-    WORKER_IDLE_MS = 30 * 1000,      /* a master that gives nothing for so long is left */
-    WORKER_LOST_MS = 10 * 60 * 1000, /* how long a lost master's work is kept */
+    WORKER_QUEUED_PER_PLACE = 16,   /* more in one engagement is a master gone wrong */
+    WORKER_VOTES_OUT_MAX = 16,      /* votes of one engagement under way at a time */
+    WORKER_KEPT_MAX = 1024,         /* with so many votes in hand it takes nothing more */
+    WORKER_ANSWER_MS = 30 * 1000,   /* for JOIN and ENLIST */
+    WORKER_RESERVED_MS = 3 * 1000,  /* a slot waits so long for the first slice of a master */
+    WORKER_RESTED_MAX = 64,         /* masters that left us waiting, the last ones */
+    WORKER_REST_MIN_MS = 30 * 1000, /* … get no engagement for so long, doubling each time, … */
+    WORKER_REST_MAX_MS = 60 * 60 * 1000, /* … which is forgotten after as much again */
+    WORKER_IDLE_MS = 30 * 1000,          /* a master that gives nothing for so long is left */
+    WORKER_LOST_MS = 10 * 60 * 1000,     /* how long a lost master's work is kept */
     WORKER_REDIAL_MIN_MS = 500,
     WORKER_REDIAL_MAX_MS = 30 * 1000,
 };
@@ -40,7 +44,8 @@ struct worker_config {
 };
 
 enum worker_event_kind {
-    WORKER_ENGAGE,    /* link, own, job: the link's other end says that it leads this job */
+    WORKER_ENGAGE,    /* link, own, peer, job: the link's other end says that it leads this job;
+                         PN_E_BUSY: it has left us waiting */
     WORKER_LINK_DOWN, /* link */
     WORKER_FRAME,     /* link, frame; status: why a job offered in it must not be taken */
     WORKER_VETTED,    /* job, status: manifest and signatures are right, and it is welcome;
@@ -74,6 +79,7 @@ struct worker_event {
     uint64_t now_ms;
     uint32_t link;
     bool own;
+    struct digest peer; /* the master's identity, as its link has proven it */
     struct digest job;
     struct run run;
     uint64_t slice;

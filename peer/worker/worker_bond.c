@@ -12,7 +12,7 @@ struct bond *bond_find(const struct worker *w, uint32_t link)
     return b;
 }
 
-void bond_begin(struct worker *w, uint32_t link)
+void bond_begin(struct worker *w, uint32_t link, const struct digest *master)
 {
     if (bond_find(w, link) != NULL) {
         return;
@@ -22,6 +22,7 @@ void bond_begin(struct worker *w, uint32_t link)
         return; /* then the link is good for the jobs it was dialled for, and no others */
     }
     b->link = link;
+    b->master = *master;
     b->next = w->bonds;
     w->bonds = b;
     w->bond_count++;
@@ -84,17 +85,22 @@ enum pn_status bond_offered(struct worker *w, const struct worker_event *ev, str
         return status != PN_OK ? status : pn_fail(err, PN_E_MALFORMED, "an offer without a number");
     }
     const struct tie *t = tie_by_job(w, &job);
-    if (ev->status != PN_OK || bond_find(w, ev->link) == NULL || (t != NULL && t->link != 0)) {
+    const struct bond *b = bond_find(w, ev->link);
+    if (ev->status != PN_OK || b == NULL || (t != NULL && t->link != 0)) {
         reply(w, ev, HIRE_NEVER);
         return PN_OK;
     }
-    if (t == NULL && worker_idle_slots(w) == 0) {
+    bool waiting = rest_due(w, ev->link) || rest_of(w, &b->master);
+    if (t == NULL && (worker_idle_slots(w) == 0 || waiting)) {
         reply(w, ev, HIRE_NOT_NOW);
         return PN_OK;
     }
     struct worker_action *x = worker_act(w, WORKER_TELL_HIRED);
-    const struct worker_event engage = {
-        .kind = WORKER_ENGAGE, .now_ms = ev->now_ms, .link = ev->link, .job = job};
+    const struct worker_event engage = {.kind = WORKER_ENGAGE,
+                                        .now_ms = ev->now_ms,
+                                        .link = ev->link,
+                                        .peer = b->master,
+                                        .job = job};
     if (x == NULL || tie_room(w, &job) == NULL) {
         w->out->count -= x != NULL;
         reply(w, ev, HIRE_NOT_NOW);

@@ -4,6 +4,7 @@
  *     worker.c           life, events, places
  *     worker_holding.c   attempts in hand, and actions
  *     worker_tie.c       engagements: join, enlist, frames of the master
+ *     worker_rest.c      masters that left us waiting
  *     worker_bond.c      links with masters: what is idle, other jobs that are offered
  */
 #ifndef PREON_PEER_WORKER_WORKER_INTERNAL_H
@@ -43,6 +44,10 @@ struct tie {
     bool run_known;
     bool own;
     bool vetted;
+    bool reserved;       /* a slot is kept free for its slices, … */
+    bool given;          /* … of which one has come … */
+    uint64_t engaged_ms; /* … since then */
+    struct digest master;
     uint32_t link; /* 0: none */
     enum tie_phase phase;
     enum tie_files files;
@@ -62,6 +67,7 @@ struct tie {
 /* A link with a master, whoever dialled: it may lead other jobs that we can work on. */
 struct bond {
     uint32_t link;
+    struct digest master;
     uint16_t idle_told;
     uint64_t since_ms; /* no engagement has used it since */
     struct bond *next;
@@ -73,12 +79,20 @@ struct place {
     struct holding *holding; /* then the place is busy until the sandbox has ended */
 };
 
+/* A master that has answered neither JOIN nor ENLIST; free while count is 0. */
+struct rested {
+    struct digest master;
+    uint64_t until_ms;
+    uint32_t count;
+};
+
 struct worker {
     struct worker_config config;
     struct tie *first; /* own ones first, else in the order of arrival */
     uint32_t tie_count;
     struct bond *bonds;
     uint32_t bond_count;
+    struct rested rested[WORKER_RESTED_MAX];
     struct place places[WORKER_PLACES_MAX];
     uint32_t place_count;
     uint32_t busy_count;
@@ -134,9 +148,16 @@ uint32_t worker_next_request(struct worker *w);
 /* The engagement for this job, made when there is room for it; NULL: there is none. */
 struct tie *tie_room(struct worker *w, const struct digest *job);
 
+/* worker_rest.c */
+void rest_begin(struct worker *w, const struct digest *master);
+bool rest_of(const struct worker *w, const struct digest *master);
+/* True when something was agreed on this link, and waits for its master for too long. */
+bool rest_due(const struct worker *w, uint32_t link);
+
 /* worker_bond.c */
 struct bond *bond_find(const struct worker *w, uint32_t link);
-void bond_begin(struct worker *w, uint32_t link);    /* not more than there is room for */
+void bond_begin(struct worker *w, uint32_t link,
+                const struct digest *master);        /* if there is room */
 void bond_end(struct worker *w, uint32_t link);      /* the link is down */
 void bond_released(struct worker *w, uint32_t link); /* perhaps no engagement uses it any more */
 void bond_idle(struct worker *w, uint32_t link);     /* closes it if no engagement uses it */

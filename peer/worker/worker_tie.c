@@ -148,6 +148,11 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
         }
         return PN_OK;
     }
+    /* Who has work of ours in hand is dialled for that; anybody else would only hold a slot. */
+    bool in_hand = t != NULL && t->first != NULL;
+    if (!ev->own && !in_hand && (rest_due(w, ev->link) || rest_of(w, &ev->peer))) {
+        return pn_fail(err, PN_E_BUSY, "this master has left us waiting");
+    }
     if (t == NULL) {
         t = tie_add(w, &ev->job, ev->own);
     }
@@ -155,11 +160,15 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
         return pn_fail(err, PN_E_FULL, "no room for another job");
     }
     t->link = ev->link;
+    t->master = ev->peer;
     t->phase = TIE_JOINING;
     t->since_ms = w->now_ms;
+    t->given = false;
+    t->reserved = true;
+    t->engaged_ms = w->now_ms;
     t->request = worker_next_request(w);
     if (!ev->own) {
-        bond_begin(w, ev->link);
+        bond_begin(w, ev->link, &ev->peer);
     }
     size_t at = w->out->frames.len;
     worker_send_from(w, t->link, at, work_write_join(t->request, &t->job, &w->out->frames));
@@ -331,6 +340,8 @@ static enum pn_status on_assign(struct worker *w, struct tie *t, const struct wo
         return pn_fail(err, PN_E_NO_MEMORY, "assign: out of memory");
     }
     t->since_ms = w->now_ms;
+    t->given = true;
+    t->reserved = true; /* it means it: its next slice finds the place free */
     if (t->files == FILES_NONE) {
         t->files = worker_act_on(w, WORKER_DO_FETCH, t, NULL) ? FILES_FETCHING : FILES_NONE;
     }
@@ -470,11 +481,24 @@ void tie_files(struct worker *w, const struct worker_event *ev)
     }
 }
 
+/* Until when a newly engaged master has a slot for its first slice; UINT64_MAX: not in question. */
+static uint64_t reserved_until_ms(const struct tie *t)
+{
+    bool newly = !t->own && t->reserved && !t->given && t->phase != TIE_DOWN && t->first == NULL;
+    return newly ? t->engaged_ms + WORKER_RESERVED_MS : UINT64_MAX;
+}
+
 void tie_tick(struct worker *w, struct tie *t)
 {
     bool asking = t->phase == TIE_JOINING || t->phase == TIE_ENLISTING;
     bool idle = !t->own && t->phase == TIE_ENLISTED && t->first == NULL;
+    if (w->now_ms >= reserved_until_ms(t)) {
+        t->reserved = false;
+    }
     if (asking && w->now_ms - t->since_ms >= WORKER_ANSWER_MS) {
+        if (!t->own && !rest_of(w, &t->master)) { /* once, however many jobs it has offered */
+            rest_begin(w, &t->master);
+        }
         worker_act_close(w, t->link, "no answer from the master"); /* and then the link is down */
         t->since_ms = w->now_ms;
     } else if (idle && w->now_ms - t->since_ms >= WORKER_IDLE_MS) {
@@ -493,7 +517,7 @@ void tie_tick(struct worker *w, struct tie *t)
     }
 }
 
-uint64_t tie_deadline_ms(const struct tie *t)
+static uint64_t phase_deadline_ms(const struct tie *t)
 {
     switch (t->phase) {
     case TIE_DOWN: {
@@ -512,4 +536,11 @@ uint64_t tie_deadline_ms(const struct tie *t)
         break;
     }
     return UINT64_MAX;
+}
+
+uint64_t tie_deadline_ms(const struct tie *t)
+{
+    uint64_t phase = phase_deadline_ms(t);
+    uint64_t reserved = reserved_until_ms(t);
+    return reserved < phase ? reserved : phase;
 }

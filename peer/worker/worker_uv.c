@@ -381,7 +381,8 @@ enum pn_status labour_engage(struct labour *l, struct port *p, const struct dige
     e->own = p->own;
     e->master = p->remote;
     e->master_id = p->peer;
-    struct worker_event ev = {.kind = WORKER_ENGAGE, .link = p->id, .own = p->own, .job = *job};
+    struct worker_event ev = {
+        .kind = WORKER_ENGAGE, .link = p->id, .own = p->own, .peer = p->peer, .job = *job};
     enum pn_status status = run_steps(l, &ev, err);
     if (status != PN_OK && !worker_engaged(l->core, job)) {
         errand_leave(e);

@@ -160,8 +160,11 @@ static enum pn_status on_worker_hello(void *arg, const struct hello *hello, stru
     struct sim_node *n = &s->nodes[l->end[0].node];
     l->end[0].told = true;
     dial_over(s, n, l->job);
-    struct worker_event ev = {
-        .kind = WORKER_ENGAGE, .link = l->id, .own = l->own, .job = s->masters[l->job].config.job};
+    struct worker_event ev = {.kind = WORKER_ENGAGE,
+                              .link = l->id,
+                              .own = l->own,
+                              .peer = s->nodes[l->end[1].node].peer,
+                              .job = s->masters[l->job].config.job};
     sim_worker_step(s, n, &ev);
     return PN_OK;
 }

@@ -135,13 +135,65 @@ static void a_refused_job_costs_no_link(void **state)
     assert_true(worker_linked(worker, job(1)));
 }
 
+/* It offers its jobs, is taken at its word, and says nothing more: others get the slots. */
+static void a_master_that_leaves_us_waiting(void **state)
+{
+    (void)state;
+    open_worker(2);
+    engage(1, 1, false);
+    offer(1, 2, PN_OK);
+    expect("1<join 1<idle1 hired 1<take 1<join 1<idle0 ");
+    tick(now_ms + WORKER_RESERVED_MS);
+    expect("1<idle2 ");
+    offer(1, 3, PN_OK);
+    expect("1<not-now ");
+    tick(now_ms + WORKER_ANSWER_MS - WORKER_RESERVED_MS);
+    expect("close close ");
+    link_down(1);
+    trace[0] = '\0';
+    uint64_t rest_ms = WORKER_REST_MIN_MS;
+    for (uint32_t link = 2; link < 5; link++, rest_ms *= 2) {
+        tick(now_ms + rest_ms - 1);
+        engage(link, 4, false);
+        assert_false(worker_engaged(worker, job(4)));
+        tick(now_ms + 1);
+        engage(link, 4, false);
+        assert_true(worker_linked(worker, job(4)));
+        tick(now_ms + WORKER_ANSWER_MS);
+        link_down(link);
+    }
+}
+
+/* What is enlisted and given nothing holds no slot either; once it was given some, it does. */
+static void a_slot_waits_for_a_while(void **state)
+{
+    (void)state;
+    at_work(1);
+    trace[0] = '\0';
+    assert_true(worker_deadline_ms(worker) == now_ms + WORKER_RESERVED_MS);
+    tick(now_ms + WORKER_RESERVED_MS);
+    expect("1<idle1 ");
+    (void)about(1, FRAME_ASSIGN, 1, 7);
+    files(1, PN_OK);
+    ran(0, true);
+    vote_answer(1, request, WORK_KEEP);
+    trace[0] = '\0';
+    tick(now_ms + WORKER_RESERVED_MS);
+    expect("");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(outputs_outlive_a_restart),      TEST(what_a_restart_left_and_nobody_wants),
-        TEST(another_job_of_a_linked_master), TEST(a_bond_outlives_its_job_for_a_while),
-        TEST(what_cannot_be_taken),           TEST(a_refused_job_costs_no_link),
+        TEST(outputs_outlive_a_restart),
+        TEST(what_a_restart_left_and_nobody_wants),
+        TEST(another_job_of_a_linked_master),
+        TEST(a_bond_outlives_its_job_for_a_while),
+        TEST(what_cannot_be_taken),
+        TEST(a_refused_job_costs_no_link),
+        TEST(a_master_that_leaves_us_waiting),
+        TEST(a_slot_waits_for_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

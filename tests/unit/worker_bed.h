@@ -158,7 +158,7 @@ static inline const struct digest *job(uint8_t number)
 static inline void engage(uint32_t link, uint8_t number, bool own)
 {
     (void)step((struct worker_event){
-        .kind = WORKER_ENGAGE, .link = link, .own = own, .job = *job(number)});
+        .kind = WORKER_ENGAGE, .link = link, .own = own, .peer = {{99}}, .job = *job(number)});
 }
 
 static inline enum pn_status receive(uint32_t link, struct buffer *b)

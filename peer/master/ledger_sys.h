@@ -98,8 +98,8 @@ enum pn_status ledger_try(struct ledger *l, struct pn_err *err);
 
 /*
  * Queues a copy of count records that become durable together or not at all. PN_E_FULL: the queue
- * is full, hand the batch over again after the next report, or replay the file. PN_E_NO_MEMORY. Otherwise exactly one
- * report follows, unless the ledger is closed before.
+ * is full, hand the batch over again after the next report, or replay the file. PN_E_NO_MEMORY.
+ * Otherwise exactly one report follows, unless the ledger is closed before.
  */
 enum pn_status ledger_commit(struct ledger *l, const struct digest *job, const struct run *run,
                              uint64_t seq, const struct record *records, uint32_t count);

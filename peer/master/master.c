@@ -42,6 +42,7 @@ void master_free(struct master *m)
     }
     plan_fini(&m->plan);
     roster_fini(&m->roster);
+    heap_fini(&m->pulls);
     free(m->acks);
     free(m->sealings);
     free(m->lies);
@@ -222,6 +223,9 @@ static void on_tick(struct master *m)
     if (m->now_ms >= m->tick_at_ms) {
         m->tick_at_ms = m->now_ms + MASTER_TICK_MS;
         master_look_for_voters(m);
+#ifndef PREON_DEFECT_PULLS_AWAITED
+        master_pulls_due(m);
+#endif
         m->stuck_count = plan_stuck_count(&m->plan, m->now_ms);
         m->filled_round = UINT64_MAX; /* stragglers: look at every worker with room */
     }

@@ -38,6 +38,13 @@ enum {
      */
     MASTER_NEWCOMER_SLICES = 32,
     MASTER_NEWCOMER_DOUBLES = 4,
+    /*
+     * A pull is a lease: outputs that have not come by then, at this rate and later where many are
+     * pulled at once, are had from who else has them, or made again; what comes first counts.
+     */
+    MASTER_PULL_MIN_MS = 60 * 1000,
+    MASTER_PULL_KIB_PER_S = 64,
+    MASTER_PULLS_AT_ONCE = 16, /* so many do not slow each other */
 };
 
 struct master_config {

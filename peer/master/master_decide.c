@@ -113,7 +113,7 @@ static int source_of(const struct master *m, const struct tally *t, uint8_t inde
         if (!ballots_agree(b, &t->ballots[index])) {
             continue;
         }
-        if (b->copy == COPY_HERE || b->copy == COPY_PULLING) {
+        if (b->copy == COPY_HERE || (b->copy == COPY_PULLING && !b->late)) {
             return i;
         }
         if (b->copy == COPY_AT_WORKER && m->roster.by_index[b->worker]->link != 0) {
@@ -121,6 +121,19 @@ static int source_of(const struct master *m, const struct tally *t, uint8_t inde
         }
     }
     return found;
+}
+
+/* Memory is short: then it is waited for as long as blocks come. */
+static void expect_outputs(struct master *m, struct open_slice *s, const struct ballot *b)
+{
+    uint64_t kib = 0;
+    for (uint8_t i = 0; i < b->file_count; i++) {
+        kib += b->files[i].size / 1024 + 1;
+    }
+    uint64_t crowd = ++m->pull_count / MASTER_PULLS_AT_ONCE + 1;
+    uint64_t due_ms = m->now_ms + MASTER_PULL_MIN_MS + kib * 1000 / MASTER_PULL_KIB_PER_S * crowd;
+    heap_remove(&m->pulls, &s->pull);
+    (void)heap_add(&m->pulls, &s->pull, due_ms);
 }
 
 /* Votes agree: have a copy of the outputs, have it judged, make it final. */
@@ -145,6 +158,8 @@ static void settle(struct master *m, struct open_slice *s, const struct tally_de
             x->files = b->files;
             x->file_count = b->file_count;
             b->copy = COPY_PULLING;
+            b->late = false;
+            expect_outputs(m, s, b);
         }
     } else if (b->copy == COPY_HERE) {
         bool good = b->class == OUTCOME_EXITED && b->code == 0;
@@ -194,10 +209,38 @@ static bool locate(const struct master *m, const struct master_event *ev, struct
     return *b != NULL && !(*s)->final_queued && m->ending == 0;
 }
 
+void master_pulls_due(struct master *m)
+{
+    for (struct heap_node *n; (n = heap_first(&m->pulls)) != NULL && n->due <= m->now_ms;) {
+        struct open_slice *s = heap_owner(n, struct open_slice, pull);
+        heap_remove(&m->pulls, n);
+        bool late = false;
+        for (uint8_t i = 0; i < s->tally.count; i++) {
+            struct ballot *b = &s->tally.ballots[i];
+            late = late || (b->copy == COPY_PULLING && !b->late);
+            b->late = b->copy == COPY_PULLING;
+        }
+        if (late && s->provisional && m->ending == 0) {
+            s->provisional = false;
+            master_decide(m, s);
+        }
+    }
+}
+
+static bool somebodys_copy_is_here(const struct open_slice *s)
+{
+    bool here = false;
+    for (uint8_t i = 0; i < s->tally.count; i++) {
+        here = here || s->tally.ballots[i].copy == COPY_HERE;
+    }
+    return here;
+}
+
 void master_on_pulled(struct master *m, const struct master_event *ev)
 {
     struct open_slice *s;
     struct ballot *b;
+    m->pull_count -= m->pull_count > 0;
     /* Also of before a resume: then nobody knows here what was pulled, and it is had once more. */
     bool known = locate(m, ev, &s, &b);
     /* Here, as we thought, but it could not be read to be judged. */
@@ -209,10 +252,20 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
         }
         return;
     }
-    s->provisional = false;
+    bool late = b->late;
+    b->late = false;
+    if (!late) {
+        heap_remove(&m->pulls, &s->pull);
+    }
+    /* Late: another copy may be on its way, and is forestalled, or be judged, and is not. */
+    bool judging = late && s->provisional && somebodys_copy_is_here(s);
+    if (!late || (ev->status == PN_OK && !judging)) {
+        s->provisional = false;
+    }
     if (ev->status != PN_OK) {
         b->copy = COPY_LOST;
-        if (m->roster.by_index[b->worker]->link != 0) { /* it is there and has not got them */
+        if (!late &&
+            m->roster.by_index[b->worker]->link != 0) { /* it is there and has not got them */
             plan_back_off(&m->plan, s, m->now_ms);
         }
         master_decide(m, s);

@@ -60,6 +60,7 @@ void master_sealed(struct master *m, const struct master_sealing *sealing)
         return;
     }
     let_go(m, s, sealing->attempt);
+    heap_remove(&m->pulls, &s->pull);
     plan_close(&m->plan, sealing->slice);
     m->stats.final_count++;
     m->stats.failed_count += !sealing->good;

@@ -58,6 +58,8 @@ struct master {
     uint64_t seq; /* of the last batch handed out */
     uint64_t committed_seq;
     uint64_t filled_round;
+    struct heap pulls;     /* open slices whose outputs are on their way */
+    uint32_t pull_count;   /* under way, late ones too */
     uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
     uint64_t closed_below; /* all slices below it are closed */
@@ -110,6 +112,7 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
 
 /* master_decide.c */
 void master_on_pulled(struct master *m, const struct master_event *ev);
+void master_pulls_due(struct master *m); /* late ones hold their slices no longer */
 void master_on_judged(struct master *m, const struct master_event *ev);
 void master_decide(struct master *m, struct open_slice *s);
 void master_no_more_voters(struct master *m, struct open_slice *s);

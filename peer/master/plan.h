@@ -88,6 +88,7 @@ struct open_slice {
     uint32_t excluded[PLAN_EXCLUDED_MAX];
     uint64_t short_since_ms; /* wanted but nobody eligible has taken it since; 0: not so */
     struct heap_node retry;  /* in the heap: not to be given out before */
+    struct heap_node pull;   /* the master's: until when its outputs are expected */
     bool given;              /* to anybody: it stands in the line, the longest ago first */
     uint64_t given_ms;       /* the last time */
     struct open_slice *line_next, *line_prev;

@@ -29,6 +29,7 @@ struct ballot {
     int32_t code;
     bool own; /* the master's own run */
     enum tally_copy copy;
+    bool late;                 /* COPY_PULLING, and not waited for any more */
     struct work_output *files; /* owned once added; NULL when unknown or none */
     uint8_t file_count;
 };

@@ -100,7 +100,7 @@ void sim_watch_end(struct sim *s)
         sim_watch_replay(s, m);
         uint64_t least =
             (uint64_t)m->config.slice_count * (s->scenario->proof ? 1 : s->scenario->quorum);
-        bool peaceful = s->scenario->faults == 0 && s->scenario->role_count[SIM_HOG] == 0;
+        bool peaceful = s->scenario->faults == 0 && s->scenario->done_s == 0;
         for (int role = SIM_HONEST + 1; role < SIM_ROLES; role++) {
             peaceful = peaceful && s->scenario->role_count[role] == 0;
         }

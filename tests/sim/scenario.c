@@ -265,6 +265,17 @@ static const struct sim_scenario scenarios[] = {
      .done_s = 400,
      .role_count = {[SIM_HOG] = 3},
      .faults = 0},
+    {.name = "drips", /* the job is done long before their outputs are here */
+     .slices_min = 4,
+     .slices_max = 30,
+     .masters = 1,
+     .workers = 6,
+     .quorum = 2,
+     .own_slots = 0,
+     .big_every = 2,
+     .done_s = 600,
+     .role_count = {[SIM_DRIPPER] = 2},
+     .faults = 0},
     {.name = "bound", /* as many networks lie alike as make a quorum: they win, as is promised */
      .slices_min = 20,
      .slices_max = 40,

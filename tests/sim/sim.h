@@ -56,6 +56,7 @@ enum sim_role {
     SIM_COPIER,      /* votes what somebody else has voted, right or wrong */
     SIM_FLOODER,     /* honest, and says each vote a hundred times more */
     SIM_ABANDONER,   /* takes slices, goes without a word, and comes back */
+    SIM_DRIPPER,     /* honest, but its outputs come as slowly as they may */
     SIM_HOG,         /* says that it has thousands of slots, takes all, and goes on for ever */
     SIM_ROLES,
 };

@@ -3,6 +3,8 @@
 
 #include "tests/sim/sim.h"
 
+#define DRIP_US (2000 * SIM_S) /* an output of a dripper, a block in two minutes */
+
 static struct sim_node *node_of(struct sim *s, const struct sim_master *m)
 {
     return &s->nodes[m->job];
@@ -168,8 +170,11 @@ static void carry_out(struct sim *s, struct sim_master *m, const struct master_a
     case MASTER_DO_PULL:
     case MASTER_DO_JUDGE: {
         bool pull = x->kind == MASTER_DO_PULL;
-        e = sim_after_on(s, sim_between(&s->random, SIM_MS, pull ? 3 * SIM_S : 200 * SIM_MS),
-                         pull ? SIM_PULLED : SIM_JUDGED, n);
+        uint64_t time_us = sim_between(&s->random, SIM_MS, pull ? 3 * SIM_S : 200 * SIM_MS);
+        if (pull && s->nodes[sim_link_of(s, x->link)->end[0].node].role == SIM_DRIPPER) {
+            time_us += DRIP_US;
+        }
+        e = sim_after_on(s, time_us, pull ? SIM_PULLED : SIM_JUDGED, n);
         e->job = m->job;
         e->slice = x->slice;
         e->attempt = x->attempt;

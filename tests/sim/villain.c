@@ -57,6 +57,7 @@ uint64_t sim_villain_lie(struct sim *s, const struct sim_node *n, const struct s
     case SIM_REPLAY:
     case SIM_FLOODER:
     case SIM_ABANDONER:
+    case SIM_DRIPPER:
     case SIM_HOG:
     case SIM_ROLES:
         break;

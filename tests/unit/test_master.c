@@ -506,6 +506,58 @@ static void demand_counts_what_those_who_are_here_cannot_take(void **state)
     assert_int_equal(master_demand(master), 2); /* it has 4 slots, and may vote once */
 }
 
+static void ticks(int seconds);
+
+/* Blocks come, but one in two minutes: the slice is somebody else's too, and the first counts. */
+static void outputs_that_drip(void **state)
+{
+    (void)state;
+    for (uint32_t first = 2; first <= 3; first++) {
+        open_master(1, 1);
+        start();
+        (void)enlist(2, 1);
+        (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+        committed(PN_OK);
+        expect("2<0 (vote) pull 2<keep ");
+        (void)enlist(3, 1);
+        ticks(61);
+        expect("");
+        ticks(2); /* 98 KiB more than the least */
+        expect("3<0 ");
+        (void)vote((struct ballot_paper){.link = 3, .says = 'a', .big = true});
+        committed(PN_OK);
+        expect("(vote) pull 3<keep ");
+        pulled(first, 0, PN_OK);
+        expect("(output) (final) ");
+        committed(PN_OK);
+        expect("(state) 2<release0 3<release0 final! 2<ended 3<ended ");
+        pulled(5 - first, 0, PN_OK);
+        expect("forget ");
+        if (first == 2) {
+            (void)tear_down(NULL);
+        }
+    }
+}
+
+/* A late pull that fails in the end changes nothing for the one that has taken its place. */
+static void what_drips_may_fail(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    ticks(63);
+    trace[0] = '\0';
+    (void)vote((struct ballot_paper){.link = 3, .says = 'a', .big = true});
+    expect("(vote) pull ");
+    pulled(2, 0, PN_E_CLOSED);
+    expect("");
+    pulled(3, 0, PN_OK);
+    expect("(output) (final) ");
+}
+
 static void ticks(int seconds)
 {
     for (int i = 0; i < seconds; i++) {
@@ -731,6 +783,8 @@ int main(void)
         TEST(demand_counts_what_those_who_are_here_cannot_take),
         TEST(a_newcomer_gets_a_few_slices),
         TEST(who_hoards_is_helped),
+        TEST(outputs_that_drip),
+        TEST(what_drips_may_fail),
         TEST(the_voter_of_last_resort),
         TEST(hired_slots_are_a_limit),
         TEST(a_claimed_time_is_not_believed),

@@ -135,6 +135,36 @@ static void forget_asked(struct tie *t)
     }
 }
 
+static void send_join(struct worker *w, struct tie *t)
+{
+    t->phase = TIE_JOINING;
+    t->since_ms = w->now_ms;
+    t->request = worker_next_request(w);
+    size_t at = w->out->frames.len;
+    worker_send_from(w, t->link, at, work_write_join(t->request, &t->job, &w->out->frames));
+}
+
+/*
+ * Our own master has begun anew. What its earlier core was asked may have no answer: a core that
+ * is broken gives none, and the link between us does not break.
+ */
+static void ask_anew(struct worker *w, struct tie *t)
+{
+    switch (t->phase) {
+    case TIE_JOINING:
+        send_join(w, t);
+        break;
+    case TIE_ENLISTING:
+    case TIE_ENLISTED:
+        forget_asked(t);
+        tie_send_enlist(w, t, true);
+        break;
+    case TIE_VETTING: /* it enlists after that */
+    case TIE_DOWN:
+        break;
+    }
+}
+
 enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struct pn_err *err)
 {
     struct tie *t = tie_by_job(w, &ev->job);
@@ -142,9 +172,8 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
         if (t->link != ev->link) {
             return pn_fail(err, PN_E_EXISTS, "works for this job already");
         }
-        if (t->own && t->phase == TIE_ENLISTED) { /* our own master has begun anew */
-            forget_asked(t);
-            tie_send_enlist(w, t, true);
+        if (t->own) {
+            ask_anew(w, t);
         }
         return PN_OK;
     }
@@ -161,17 +190,13 @@ enum pn_status tie_engage(struct worker *w, const struct worker_event *ev, struc
     }
     t->link = ev->link;
     t->master = ev->peer;
-    t->phase = TIE_JOINING;
-    t->since_ms = w->now_ms;
     t->given = false;
     t->reserved = true;
     t->engaged_ms = w->now_ms;
-    t->request = worker_next_request(w);
     if (!ev->own) {
         bond_begin(w, ev->link, &ev->peer);
     }
-    size_t at = w->out->frames.len;
-    worker_send_from(w, t->link, at, work_write_join(t->request, &t->job, &w->out->frames));
+    send_join(w, t);
     return PN_OK;
 }
 

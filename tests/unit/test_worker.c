@@ -240,6 +240,34 @@ static void the_own_job_first(void **state)
     expect("run5 2<started5 2<vote5 drop5 1<enlist 2 1<idle1 ");
 }
 
+/* What its own master was asked before that began anew may have gone to a core that was broken. */
+static void the_own_master_begins_anew(void **state)
+{
+    (void)state;
+    open_worker(1);
+    engage(2, 2, true);
+    const uint32_t earlier = request;
+    engage(2, 2, true);
+    expect("2<join 2<join ");
+    join_answer(2);
+    engage(2, 2, true);
+    vetted(2, PN_OK);
+    expect("vet 2<enlist 1 ");
+    engage(2, 2, true);
+    expect("2<enlist 1 ");
+    enlist_answer(2);
+    (void)about(2, FRAME_ASSIGN, 2, 5);
+    files(2, PN_OK);
+    expect("fetch run5 2<started5 ");
+    engage(2, 2, true);
+    engage(2, 2, true);
+    expect("2<enlist 1+5 2<enlist 1+5 ");
+    request = earlier; /* late, of the earlier core: it enlists nobody */
+    enlist_answer(2);
+    (void)about(2, FRAME_ASSIGN, 2, 6);
+    expect("");
+}
+
 static void nothing_lent_to_others(void **state)
 {
     (void)state;
@@ -288,6 +316,7 @@ int main(void)
         TEST(an_idle_engagement_ends),
         TEST(leaving),
         TEST(the_own_job_first),
+        TEST(the_own_master_begins_anew),
         TEST(nothing_lent_to_others),
         TEST(memory_runs_out_anywhere),
     };

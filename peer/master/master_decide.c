@@ -263,9 +263,13 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
         s->provisional = false;
     }
     if (ev->status != PN_OK) {
+        const struct worker_entry *w = m->roster.by_index[b->worker];
         b->copy = COPY_LOST;
-        if (!late &&
-            m->roster.by_index[b->worker]->link != 0) { /* it is there and has not got them */
+        if (w->own && w->link != 0 && ev->status == PN_E_NOT_FOUND) {
+            /* Handed over to an earlier core, which is gone: it is to run it, not to vote again. */
+            master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, b->attempt, 0);
+        }
+        if (!late && w->link != 0) { /* it is there and has not got them */
             plan_back_off(&m->plan, s, m->now_ms);
         }
         master_decide(m, s);

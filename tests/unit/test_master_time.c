@@ -10,6 +10,29 @@ static void ticks(int seconds)
     }
 }
 
+/* Our own worker kept its vote, but the outputs went to an earlier core: only a run brings them. */
+static void outputs_of_our_own_that_are_gone(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(1, 1);
+    (void)vote((struct ballot_paper){.link = 1, .says = 'a', .big = true});
+    committed(PN_OK);
+    expect("1<0 (vote) pull 1<keep ");
+    const uint64_t number = given[1][0];
+    for (int i = 0; i < 2 * PLAN_GIVE_UPS_MAX; i++) { /* also when it is the last that is asked */
+        pulled(1, 0, PN_E_NOT_FOUND);
+        ticks(60);
+        expect("1<cancel0 1<0 ");
+        assert_true(given[1][0] == number);
+        (void)vote((struct ballot_paper){.link = 1, .says = 'a', .big = true});
+        expect("1<keep pull ");
+    }
+    pulled(1, 0, PN_OK);
+    expect("(output) (final) ");
+}
+
 /* Blocks come, but one in two minutes: the slice is somebody else's too, and the first counts. */
 static void outputs_that_drip(void **state)
 {
@@ -184,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_newcomer_gets_a_few_slices),
         TEST(who_hoards_is_helped),
+        TEST(outputs_of_our_own_that_are_gone),
         TEST(outputs_that_drip),
         TEST(what_drips_may_fail),
         TEST(a_claimed_time_is_not_believed),

@@ -14,7 +14,8 @@ enum {
     MATES_DIALS_MAX = 256, /* under way or up, all jobs together */
     /* While files are wanted: who else has come? Soon at first: they begin when we do, and trackers
      * list them only when their ports have been tried, which takes a round trip or four. What is
-     * asked at a tracker and not yet answered is not asked again, so that a far one is not pestered.
+     * asked at a tracker and not yet answered is not asked again, so that a far one is not
+     * pestered.
      */
     MATES_ASK_SOON_MS = 10,
     MATES_ASK_AGAIN_MS = 5000, /* doubling up to this */

@@ -357,10 +357,12 @@ uint32_t plan_stuck_count(const struct plan *p, uint64_t now_ms)
     }
     uint32_t count = 0;
 #ifdef PREON_DEFECT_STUCK_UNSAID
-    most = 0;
+    enum { LOOKED_AT = 0 };
+#else
+    enum { LOOKED_AT = PLAN_STUCK_LOOKED_AT };
 #endif
     const struct open_slice *s = p->line_first;
-    for (int i = 0; i < PLAN_STUCK_LOOKED_AT && given_before(s, patience, now_ms); i++) {
+    for (int i = 0; i < LOOKED_AT && given_before(s, patience, now_ms); i++) {
         count += is_stuck(p, s, patience, now_ms);
         s = s->line_next;
     }

@@ -90,7 +90,7 @@ class Swarm(Case):
                               "--lowest", check=0)
         nonce = lowest_nonce("COMSM0010cloud", 16)
         self.assertIn(f"nonce      {nonce}\n", done.stdout)
-        self.assertGreaterEqual(len(self.workers_that_ran()), 2)
+        self.assertTrue(self.workers_that_ran())  # it lies in the first slices: one may have all
 
     def test_a_range_without_an_answer(self):
         self.world()

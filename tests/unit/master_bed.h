@@ -12,6 +12,7 @@
 #include "peer/master/master.h"
 #include "peer/wire/hire.h"
 #include "tests/unit/alloc.h"
+#include "tests/unit/trace.h"
 
 enum { LINKS = 6, SLICES = 40 };
 
@@ -21,7 +22,6 @@ static struct master_config config;
 static uint64_t now_ms;
 static uint64_t given[LINKS][SLICES]; /* the attempt that a link was last given of a slice */
 static uint64_t last_seq;
-static char trace[4096];
 static const char *const output_names[] = {"out"};
 
 static inline bool any_signature(const struct public_key *key, const struct vote_claim *claim,
@@ -60,21 +60,6 @@ static inline int tear_down(void **state)
     master_free(master);
     master_actions_fini(&actions);
     return 0;
-}
-
-__attribute__((format(printf, 1, 2))) static inline void say(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t len = strlen(trace);
-    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
-    va_end(args);
-}
-
-static inline void expect(const char *text)
-{
-    assert_string_equal(trace, text);
-    trace[0] = '\0';
 }
 
 static inline void say_frame(const struct master_action *x)

@@ -13,13 +13,13 @@
 #include "peer/wire/hire.h"
 #include "peer/worker/worker.h"
 #include "tests/unit/alloc.h"
+#include "tests/unit/trace.h"
 
 static struct worker *worker;
 static struct worker_actions actions;
 static uint64_t now_ms;
 static uint32_t request; /* of the last request it sent */
 static uint8_t run_byte;
-static char trace[8192];
 
 static inline enum pn_status no_signature(void *arg, const struct vote_claim *claim,
                                           struct signature *out)
@@ -47,21 +47,6 @@ static inline int tear_down(void **state)
     worker_free(worker);
     worker_actions_fini(&actions);
     return 0;
-}
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t len = strlen(trace);
-    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
-    va_end(args);
-}
-
-static inline void expect(const char *text)
-{
-    assert_string_equal(trace, text);
-    trace[0] = '\0';
 }
 
 static inline void say_frame(const struct worker_action *x)

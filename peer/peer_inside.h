@@ -9,10 +9,10 @@
 #define PREON_PEER_PEER_INSIDE_H
 
 #include "peer/desk_uv.h"
-#include "peer/hiring_uv.h"
-#include "peer/mates_uv.h"
 #include "peer/peer.h"
-#include "peer/tracker_client_uv.h"
+#include "peer/rendezvous/hiring_uv.h"
+#include "peer/rendezvous/mates_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 
 enum { PEER_HELD_PATH_BYTES = 32 };
 

@@ -11,7 +11,7 @@
 #include "peer/master/ledger_read_sys.h"
 #include "peer/master/ledger_sys.h"
 #include "peer/master/master.h"
-#include "peer/ports_uv.h"
+#include "peer/rendezvous/ports_uv.h"
 #include "peer/store/store_sys.h"
 #include "peer/swarm/transfer_uv.h"
 

@@ -6,7 +6,7 @@
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
-#include "peer/mates_uv.h"
+#include "peer/rendezvous/mates_uv.h"
 #include "peer/wire/hire.h"
 #include "peer/worker/worker_shell.h"
 

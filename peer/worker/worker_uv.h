@@ -7,7 +7,7 @@
 
 #include <uv.h>
 
-#include "peer/ports_uv.h"
+#include "peer/rendezvous/ports_uv.h"
 #include "peer/sandbox/sandbox_uv.h"
 #include "peer/swarm/transfer_uv.h"
 #include "peer/worker/consent.h"

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "peer/tracker_client.h"
+#include "peer/rendezvous/tracker_client.h"
 #include "tests/fuzz/fuzz.h"
 
 static const struct digest JOB = {{0x11}};

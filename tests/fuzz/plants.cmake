@@ -50,7 +50,7 @@ fuzz_finds(stdout fuzz_stdout peer/sandbox/lines.c
 fuzz_finds(tls fuzz_tls_sys common/tls_sys.c
     [[t->input = reader_of(ciphertext)]]
     [[t->input = reader_of((struct pn_bytes){ciphertext.ptr, ciphertext.len + 1})]])
-fuzz_finds(tracker_client fuzz_tracker_client peer/tracker_client.c
+fuzz_finds(tracker_client fuzz_tracker_client peer/rendezvous/tracker_client.c
     [[i < bytes.len]] [[i <= bytes.len]])
 fuzz_finds(trackline fuzz_trackline common/trackline.c
     [[' ', words->len)]] [[' ', words->len + 1)]])

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer/tracker_client_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 
 static uv_loop_t loop;
 static struct trackers *trackers;

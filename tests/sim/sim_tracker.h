@@ -2,15 +2,15 @@
  * sim_tracker -- the tracker in the simulator: its real switchboard, and the real client of every
  * node, joined by streams that are late, stall, break, or are cut in one direction.
  *
- * What a node states and how it answers HIRE is peer/hiring_uv and labour_hire in few lines; lines,
- * sets, matching, back-off and renewal are the cores'. A tracker keeps nothing: a crash is a new
- * switchboard.
+ * What a node states and how it answers HIRE is peer/rendezvous/hiring_uv and labour_hire in few
+ * lines; lines, sets, matching, back-off and renewal are the cores'. A tracker keeps nothing: a
+ * crash is a new switchboard.
  */
 #ifndef PREON_TESTS_SIM_TRACKER_H
 #define PREON_TESTS_SIM_TRACKER_H
 
 #include "common/heap.h"
-#include "peer/tracker_client.h"
+#include "peer/rendezvous/tracker_client.h"
 #include "tracker/switchboard.h"
 
 enum {

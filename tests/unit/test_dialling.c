@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "peer/dialling.h"
+#include "peer/rendezvous/dialling.h"
 
 #define MINUTE ((uint64_t)DIALLING_MINUTE_MS)
 

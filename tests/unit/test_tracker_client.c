@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "peer/tracker_client.h"
+#include "peer/rendezvous/tracker_client.h"
 
 #define JOB_TEXT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 

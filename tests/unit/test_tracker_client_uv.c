@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock_sys.h"
-#include "peer/tracker_client_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 
 #define JOB_TEXT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 

@@ -2,11 +2,11 @@
  * hiring -- what this peer tells the trackers of itself: its idle slots, the slots its own jobs
  * want, and the jobs it serves; and what they say when nobody comes.
  */
-#ifndef PREON_PEER_HIRING_UV_H
-#define PREON_PEER_HIRING_UV_H
+#ifndef PREON_PEER_RENDEZVOUS_HIRING_UV_H
+#define PREON_PEER_RENDEZVOUS_HIRING_UV_H
 
 #include "peer/master/master_uv.h"
-#include "peer/tracker_client_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 #include "peer/worker/worker_uv.h"
 
 struct hiring;

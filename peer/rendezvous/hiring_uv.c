@@ -1,4 +1,4 @@
-#include "peer/hiring_uv.h"
+#include "peer/rendezvous/hiring_uv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "common/random_sys.h"
 #include "common/table.h"
 #include "jobs/program.h"
-#include "peer/tracker_wants.h"
+#include "peer/rendezvous/tracker_wants.h"
 
 enum {
     NEEDS_BYTES = 64,

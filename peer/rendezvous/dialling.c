@@ -1,4 +1,4 @@
-#include "peer/dialling.h"
+#include "peer/rendezvous/dialling.h"
 
 #include <stdlib.h>
 

@@ -2,12 +2,12 @@
  * ports_uv -- all links of a peer as ports: dialled, accepted, and the one through memory that
  * joins a peer's own worker to its own master.
  */
-#ifndef PREON_PEER_PORTS_UV_H
-#define PREON_PEER_PORTS_UV_H
+#ifndef PREON_PEER_RENDEZVOUS_PORTS_UV_H
+#define PREON_PEER_RENDEZVOUS_PORTS_UV_H
 
 #include "common/hello.h"
 #include "common/link_uv.h"
-#include "peer/dialling.h"
+#include "peer/rendezvous/dialling.h"
 #include "peer/wire/port.h"
 
 enum { PORTS_MAX = 16384 };

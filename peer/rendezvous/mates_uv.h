@@ -2,12 +2,12 @@
  * mates_uv -- the other peers that work on a job: found at the trackers, dialled, and asked for the
  * job's blocks; and we are offered to them.
  */
-#ifndef PREON_PEER_MATES_UV_H
-#define PREON_PEER_MATES_UV_H
+#ifndef PREON_PEER_RENDEZVOUS_MATES_UV_H
+#define PREON_PEER_RENDEZVOUS_MATES_UV_H
 
-#include "peer/ports_uv.h"
+#include "peer/rendezvous/ports_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 #include "peer/swarm/transfer_uv.h"
-#include "peer/tracker_client_uv.h"
 
 enum {
     MATES_PER_JOB_MAX = 8, /* dialled by us; others dial us */

@@ -1,4 +1,4 @@
-#include "peer/mates_uv.h"
+#include "peer/rendezvous/mates_uv.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "peer/tracker_client_uv.h"
+#include "peer/rendezvous/tracker_client_uv.h"
 
 #include <assert.h>
 #include <stdio.h>

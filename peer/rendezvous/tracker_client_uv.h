@@ -1,13 +1,13 @@
 /*
  * tracker_client_uv -- all trackers of a peer on its loop: what is stated here is stated to each.
  */
-#ifndef PREON_PEER_TRACKER_CLIENT_UV_H
-#define PREON_PEER_TRACKER_CLIENT_UV_H
+#ifndef PREON_PEER_RENDEZVOUS_TRACKER_CLIENT_UV_H
+#define PREON_PEER_RENDEZVOUS_TRACKER_CLIENT_UV_H
 
 #include <uv.h>
 
 #include "peer/peer.h"
-#include "peer/tracker_client.h"
+#include "peer/rendezvous/tracker_client.h"
 
 struct trackers;
 

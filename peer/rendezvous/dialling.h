@@ -20,8 +20,8 @@
  *
  * A core: time comes with the call, and what became of a dial is told.
  */
-#ifndef PREON_PEER_DIALLING_H
-#define PREON_PEER_DIALLING_H
+#ifndef PREON_PEER_RENDEZVOUS_DIALLING_H
+#define PREON_PEER_RENDEZVOUS_DIALLING_H
 
 #include <stdint.h>
 

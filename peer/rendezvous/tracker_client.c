@@ -1,6 +1,6 @@
-#include "peer/tracker_client.h"
+#include "peer/rendezvous/tracker_client.h"
 
-#include "peer/tracker_wants.h"
+#include "peer/rendezvous/tracker_wants.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "peer/ports_uv.h"
+#include "peer/rendezvous/ports_uv.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "peer/tracker_wants.h"
+#include "peer/rendezvous/tracker_wants.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  * step with it over one persistent connection. Nothing waits for an answer: what the tracker says
  * comes by callback. tracker/README.md is the protocol. This is the core: tracker_client_uv dials.
  */
-#ifndef PREON_PEER_TRACKER_CLIENT_H
-#define PREON_PEER_TRACKER_CLIENT_H
+#ifndef PREON_PEER_RENDEZVOUS_TRACKER_CLIENT_H
+#define PREON_PEER_RENDEZVOUS_TRACKER_CLIENT_H
 
 #include "common/random.h"
 #include "common/trackline.h"

@@ -1,8 +1,8 @@
 /*
  * tracker_wants -- what a peer states to a tracker, and which of it the tracker must still be told.
  */
-#ifndef PREON_PEER_TRACKER_WANTS_H
-#define PREON_PEER_TRACKER_WANTS_H
+#ifndef PREON_PEER_RENDEZVOUS_TRACKER_WANTS_H
+#define PREON_PEER_RENDEZVOUS_TRACKER_WANTS_H
 
 #include "common/trackline.h"
 

@@ -156,6 +156,48 @@ static enum pn_status discard(struct store_file *f, struct pn_err *err)
     return PN_OK;
 }
 
+/* Is what lies under the file's name its content, only of another size than we were told? */
+static enum pn_status has_other_size(struct store_file *f, uint64_t size, bool *has,
+                                     struct pn_err *err)
+{
+    struct store_file twin = {.store = f->store};
+    *has = false;
+    (void)snprintf(twin.name, sizeof twin.name, "%s", f->name);
+    enum pn_status status = content_init(&twin.content, &f->content.root, size);
+    if (status == PN_OK && twin.content.block_count > 0) {
+        bitset_fill(&twin.content.had);
+        load_leaves(&twin);
+        if (!content_has_leaves(&twin.content)) {
+            status = find_leaves(&twin, err);
+        } else if (twin.content.block_count == 1) { /* a list of leaves proves the size, but */
+            status = hash_had(&twin, twin.name, NULL, err); /* of one block there is none */
+        }
+        *has = status == PN_OK && content_whole(&twin.content);
+    } else if (status == PN_OK) {
+        struct digest root;
+        hash_root(0, NULL, &root);
+        *has = digest_equal(&root, &f->content.root);
+    }
+    content_fini(&twin.content);
+    return status == PN_E_MISMATCH || status == PN_E_TOO_BIG ? PN_OK : status;
+}
+
+/*
+ * The size that a manifest names is a stranger's word, and must cost nobody a file: only what is
+ * not the content at all is thrown away.
+ */
+static enum pn_status load_other_size(struct store_file *f, uint64_t size, struct pn_err *err)
+{
+    bool has;
+    enum pn_status status = has_other_size(f, size, &has, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    return has ? pn_fail(err, PN_E_MISMATCH, "%s: has %llu bytes, not %llu", f->name,
+                         (unsigned long long)size, (unsigned long long)f->content.size)
+               : discard(f, err);
+}
+
 static enum pn_status load_whole(struct store_file *f, bool prove, struct pn_err *err)
 {
     uint64_t size;
@@ -168,7 +210,7 @@ static enum pn_status load_whole(struct store_file *f, bool prove, struct pn_err
         bitset_fill(&f->content.had);
     }
     if (size != f->content.size) {
-        return discard(f, err);
+        return load_other_size(f, size, err);
     }
     if (!content_has_leaves(&f->content)) {
         status = find_leaves(f, err);

@@ -56,6 +56,17 @@ static void file_free(struct store_file *f)
     free(f);
 }
 
+/*
+ * Under which name it is shared. A size is somebody's word until the bytes are here, so that a job
+ * that names a content with another size than it has meets nobody who names it rightly.
+ */
+static void share_key(const char *name, uint64_t size, struct digest *key)
+{
+    char text[STORE_NAME_BYTES + 24];
+    (void)snprintf(text, sizeof text, "%s %llu", name, (unsigned long long)size);
+    hash_sha256(pn_bytes_str(text), key);
+}
+
 static struct store_file *file_new(struct store *s, const char *name, const struct digest *root,
                                    uint64_t size, struct pn_err *err)
 {
@@ -65,7 +76,7 @@ static struct store_file *file_new(struct store *s, const char *name, const stru
         (void)pthread_mutex_init(&f->lock, NULL);
         f->store = s;
         (void)snprintf(f->name, sizeof f->name, "%s", name);
-        hash_sha256(pn_bytes_str(name), &f->key);
+        share_key(name, size, &f->key);
     }
     if (status == PN_OK && !bitset_init(&f->checked, f->content.had.bit_count)) {
         status = PN_E_NO_MEMORY;
@@ -81,11 +92,14 @@ static struct store_file *file_new(struct store *s, const char *name, const stru
 }
 
 /* Waits until whoever opened it first has loaded it. */
-static enum pn_status open_again(struct store_file *f, bool create, struct store_file **out,
-                                 struct pn_err *err)
+static enum pn_status open_again(struct store_file *f, const struct digest *root, bool create,
+                                 struct store_file **out, struct pn_err *err)
 {
     file_lock(f);
     enum pn_status loaded = f->loaded;
+    if (loaded == PN_OK && !digest_equal(&f->content.root, root)) {
+        loaded = PN_E_MISMATCH; /* an attempt's output, of which there is another version */
+    }
     bool there = create || f->on_disk_whole || f->part_made;
     file_unlock(f);
     if (loaded != PN_OK || !there) {
@@ -110,9 +124,10 @@ static enum pn_status open_shared(struct store *s, struct store_file *fresh, boo
     if (f != NULL) {
         f->user_count++;
         store_unlock(s);
+        struct digest root = fresh->content.root;
         file_unlock(fresh);
         file_free(fresh);
-        return open_again(f, create, out, err);
+        return open_again(f, &root, create, out, err);
     }
     fresh->user_count = 1;
     enum pn_status status = table_put(&s->files, fresh->key.b, fresh);
@@ -149,15 +164,15 @@ enum pn_status store_file_open(struct store *s, const struct digest *root, uint6
     store_unlock(s);
 
     enum pn_status status = open_shared(s, f, create, prove, out, err);
-    if (status != PN_OK || !prove || !here) {
+    if (status != PN_OK || !here) {
         return status;
     }
     file_lock(*out);
     store_lock(s); /* in this order, as when a file becomes whole */
-    if ((*out)->on_disk_whole) {
-        status = catalogue_set_here(&s->catalogue, root, true);
-    } else {
+    if (!(*out)->on_disk_whole) {
         catalogue_set_gone(&s->catalogue, root);
+    } else if (prove) {
+        status = catalogue_set_here(&s->catalogue, root, true);
     }
     store_unlock(s);
     file_unlock(*out);
@@ -334,24 +349,39 @@ static enum pn_status record_block(struct store_file *f, uint32_t index, struct 
     return status;
 }
 
+/*
+ * fd: -1 if the block is here by now. The last blocks are asked of two sources: the same block may
+ * come twice at a time, and the first of them may have made the file whole.
+ */
+static enum pn_status part_open(struct store_file *f, uint32_t index, const char *part, int *fd,
+                                struct pn_err *err)
+{
+    file_lock(f);
+    enum pn_status status = PN_OK;
+    *fd = -1;
+    if (!f->on_disk_whole && !bitset_has(&f->content.had, index)) {
+        status = f->part_made ? PN_OK : make_part(f, part, err);
+        *fd = status == PN_OK ? dir_open(f->store->dir_fd, part, O_WRONLY) : -1;
+        if (status == PN_OK && *fd < 0) {
+            status = dir_fail(part, err);
+        }
+    }
+    file_unlock(f);
+    return status;
+}
+
 static enum pn_status part_write(struct store_file *f, uint32_t index, struct pn_bytes bytes,
                                  struct pn_err *err)
 {
     char part[STORE_NAME_BYTES];
+    int fd;
     store_name_add(f->name, ".part", part);
-    file_lock(f);
-    enum pn_status status = f->part_made ? PN_OK : make_part(f, part, err);
-    file_unlock(f);
-    if (status != PN_OK) {
-        return status;
+    enum pn_status status = part_open(f, index, part, &fd, err);
+    if (fd >= 0) {
+        uint64_t offset = (uint64_t)index * block_bytes_for(f->content.size);
+        status = dir_pwrite(fd, bytes, offset, part, err);
+        (void)close(fd);
     }
-    int fd = dir_open(f->store->dir_fd, part, O_WRONLY);
-    if (fd < 0) {
-        return dir_fail(part, err);
-    }
-    uint64_t offset = (uint64_t)index * block_bytes_for(f->content.size);
-    status = dir_pwrite(fd, bytes, offset, part, err);
-    (void)close(fd);
     return status;
 }
 
@@ -367,9 +397,6 @@ enum pn_status store_file_write_block(struct store_file *f, uint32_t index, stru
     }
     if (!content_is_block(&f->content, index, bytes)) { /* leaves never change: no lock */
         return pn_fail(err, PN_E_MISMATCH, "%s: block %u does not hash right", f->name, index);
-    }
-    if (store_file_has_block(f, index)) {
-        return PN_OK;
     }
     enum pn_status status = part_write(f, index, bytes, err);
     if (status != PN_OK) {
@@ -407,14 +434,17 @@ static bool take_stamp(struct store_file *f, int fd)
     return true;
 }
 
-enum pn_status store_file_read_block(struct store_file *f, uint32_t index, uint8_t *out,
+enum pn_status store_file_read_block(struct store_file *f, uint32_t index, uint8_t *out, size_t len,
                                      struct pn_err *err)
 {
     if (!store_file_has_block(f, index)) {
         return pn_fail(err, PN_E_NOT_FOUND, "%s: block %u is not here", f->name, index);
     }
+    if (len != block_length(f->content.size, index)) {
+        return pn_fail(err, PN_E_MISMATCH, "%s: block %u has %u bytes, not %zu", f->name, index,
+                       block_length(f->content.size, index), len);
+    }
     char name[STORE_NAME_BYTES];
-    size_t len = block_length(f->content.size, index);
     uint64_t offset = (uint64_t)index * block_bytes_for(f->content.size);
     file_lock(f);
     store_name_add(f->name, f->on_disk_whole ? "" : ".part", name);

@@ -171,36 +171,24 @@ static enum pn_status make_folders(struct store *s, struct pn_err *err)
 
 /* --- finding what is there --- */
 
-static enum pn_status read_text(struct store *s, const char *job_hex, struct buffer *text,
-                                struct pn_err *err)
-{
-    char name[STORE_NAME_BYTES];
-    (void)snprintf(name, sizeof name, "jobs/%s/manifest", job_hex);
-    return dir_read_file(s->dir_fd, name, text, err);
-}
-
 /* A damaged job is said so and left alone: its outputs may still be of use to its owner. */
 static void found_job(void *arg, const char *name)
 {
     struct store *s = arg;
-    struct digest job;
-    struct digest actual;
+    struct digest id;
+    struct store_job job;
     struct manifest m;
     struct pn_err err;
-    if (!digest_parse(name, strlen(name), &job)) {
+    if (!digest_parse(name, strlen(name), &id)) {
         return;
     }
-    struct buffer text;
-    buffer_init(&text, MANIFEST_BYTES_MAX);
-    enum pn_status status = read_text(s, name, &text, &err);
+    enum pn_status status = store_job_read(s, &id, &job, &err);
     if (status == PN_OK) {
-        manifest_id(buffer_bytes(&text), &actual);
-        status = digest_equal(&job, &actual)
-                     ? manifest_parse(buffer_bytes(&text), &m, &err)
-                     : pn_fail(&err, PN_E_MISMATCH, "its manifest has changed on the disk");
+        status = manifest_parse(buffer_bytes(&job.manifest), &m, &err);
+        store_job_fini(&job);
     }
     if (status == PN_OK) {
-        status = catalogue_add_job(&s->catalogue, &job, &m);
+        status = catalogue_add_job(&s->catalogue, &id, &m);
         manifest_fini(&m);
         if (status != PN_OK) {
             (void)pn_fail(&err, status, "%s", pn_status_text(status));
@@ -209,7 +197,6 @@ static void found_job(void *arg, const char *name)
     if (status != PN_OK) {
         log_write(LOG_WARN, "store", "job %.12s is left out: %s", name, err.text);
     }
-    buffer_fini(&text);
 }
 
 /* files/: "<root>" is whole; "<root>.part", ".had" and ".leaves" are looked at when it is opened.

@@ -130,7 +130,8 @@ struct store_file; /* shared by all who open the same content; counted */
 
 /*
  * Opens content for reading and writing blocks. When none of it is here: PN_E_NOT_FOUND, or, with
- * create, begins it (room on the disk is reserved by the first block).
+ * create, begins it (room on the disk is reserved by the first block). The size is believed of
+ * nobody: a content that is here with another one stays as it is, and this is PN_E_MISMATCH.
  */
 enum pn_status store_file_open(struct store *s, const struct digest *root, uint64_t size,
                                bool create, struct store_file **out, struct pn_err *err);
@@ -163,9 +164,9 @@ enum pn_status store_file_leaves(struct store_file *f, uint32_t first, uint32_t 
 /* PN_E_MISMATCH: not the bytes of this block. The last block makes the file whole. */
 enum pn_status store_file_write_block(struct store_file *f, uint32_t index, struct pn_bytes bytes,
                                       struct pn_err *err);
-/* out has room for block_length(size, index) bytes. */
+/* len is block_length(size, index), and PN_E_MISMATCH if it is not. */
 enum pn_status store_file_read_block(struct store_file *f, uint32_t index, uint8_t *out,
-                                     struct pn_err *err);
+                                     size_t len, struct pn_err *err);
 
 /* --- outputs of attempts --- */
 

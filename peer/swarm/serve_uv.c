@@ -99,7 +99,8 @@ static void read_block(struct serving *q)
     size_t packed_len = 0;
     w->status = PN_E_NO_MEMORY;
     if (plain != NULL && packed != NULL) {
-        w->status = store_file_read_block(shelf_file(q->shelf, file), index, plain, &w->err);
+        w->status =
+            store_file_read_block(shelf_file(q->shelf, file), index, plain, length, &w->err);
     }
     if (w->status == PN_OK) {
         packed_len = squeeze_block((struct pn_bytes){plain, length}, packed);

@@ -24,18 +24,21 @@ static void a_remembered_job_may_be_torn(void **state)
     crash(s);
     s = start();
     assert_true(store_has_job(s, &job));
-    char hex[DIGEST_HEX_BYTES];
-    char path[256];
-    digest_hex(&job, hex);
-    (void)snprintf(path, sizeof path, "%s/jobs/%s/manifest", dir, hex);
-    assert_int_equal(truncate(path, 3), 0);
-    crash(s);
-    s = start();
-    assert_false(store_has_job(s, &job));
-    OK(store_job_remember(s, buffer_bytes(&j.manifest), &j.owner, &grant, &job, &err));
-    store_job_fini(&j);
-    OK(store_job_read(s, &job, &j, &err));
-    assert_true(j.granted);
+    static const char *const papers[] = {"manifest", "owner", "grant"};
+    for (size_t i = 0; i < sizeof papers / sizeof papers[0]; i++) {
+        char hex[DIGEST_HEX_BYTES];
+        char path[256];
+        digest_hex(&job, hex);
+        (void)snprintf(path, sizeof path, "%s/jobs/%s/%s", dir, hex, papers[i]);
+        assert_int_equal(truncate(path, 3), 0);
+        crash(s);
+        s = start();
+        assert_false(store_has_job(s, &job));
+        OK(store_job_remember(s, buffer_bytes(&j.manifest), &j.owner, &grant, &job, &err));
+        store_job_fini(&j);
+        OK(store_job_read(s, &job, &j, &err));
+        assert_true(j.granted);
+    }
     store_job_fini(&j);
     store_close(s);
 }
@@ -101,7 +104,7 @@ static void a_file_streams_in_and_is_read_back(void **state)
     assert_true(store_file_whole(f));
     uint8_t *out = malloc(BLOCK_BYTES_MIN);
     for (uint32_t i = 0; i < BLOCKS; i++) {
-        OK(store_file_read_block(f, i, out, &err));
+        OK(store_file_read_block(f, i, out, block_length(SIZE, i), &err));
         assert_memory_equal(out, block(i).ptr, block(i).len);
     }
     struct digest told[BLOCKS];
@@ -252,11 +255,11 @@ static void a_file_that_changes_while_it_is_served_is_noticed(void **state)
     put_whole(s);
     struct store_file *f = open_file(s);
     uint8_t *out = malloc(BLOCK_BYTES_MIN);
-    OK(store_file_read_block(f, 1, out, &err));
-    OK(store_file_read_block(f, 1, out, &err));
+    OK(store_file_read_block(f, 1, out, block_length(SIZE, 1), &err));
+    OK(store_file_read_block(f, 1, out, block_length(SIZE, 1), &err));
     flip_bit(content_path(""), BLOCK_BYTES_MIN + 1);
-    assert_int_equal(store_file_read_block(f, 1, out, &err), PN_E_MISMATCH);
-    OK(store_file_read_block(f, 0, out, &err));
+    assert_int_equal(store_file_read_block(f, 1, out, block_length(SIZE, 1), &err), PN_E_MISMATCH);
+    OK(store_file_read_block(f, 0, out, block_length(SIZE, 0), &err));
     free(out);
     store_file_close(f);
     store_close(s);
@@ -305,6 +308,82 @@ static void an_empty_file_is_whole_at_once(void **state)
     assert_true(store_file_whole(f));
     store_file_close(f);
     assert_int_equal(store_file_open(s, &root, 0, true, &f, &err), PN_E_MISMATCH);
+    store_close(s);
+}
+
+/* --- a size is a stranger's word --- */
+
+/* With create and without; whoever names the true size has the file open, or nobody. */
+static void other_sizes_are_refused(struct store *s)
+{
+    static const uint64_t others[] = {0, 1, BLOCK_BYTES_MIN, SIZE - 1, SIZE + 1, 100 * SIZE};
+    struct store_file *f;
+    for (size_t i = 0; i < 2 * sizeof others / sizeof others[0]; i++) {
+        enum pn_status status = store_file_open(s, &root, others[i / 2], i % 2 == 0, &f, &err);
+        assert_int_equal(status, PN_E_MISMATCH);
+    }
+}
+
+static void a_wrong_size_costs_nobody_a_file(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    put_whole(s);
+    other_sizes_are_refused(s);
+    struct store_file *f = open_file(s);
+    other_sizes_are_refused(s);
+    uint8_t *out = malloc(BLOCK_BYTES_MIN);
+    OK(store_file_read_block(f, 0, out, BLOCK_BYTES_MIN, &err));
+    assert_int_equal(store_file_read_block(f, 0, out, 1, &err), PN_E_MISMATCH);
+    free(out);
+    store_file_close(f);
+    assert_true(store_has_file(s, &root));
+
+    /* Nor where the leaves are lost, and the file itself must tell. */
+    assert_int_equal(unlink(content_path(".leaves")), 0);
+    other_sizes_are_refused(s);
+    f = open_file(s);
+    assert_true(store_file_whole(f));
+    store_file_close(f);
+    store_close(s);
+}
+
+static void a_file_is_fetched_beside_a_wrong_size(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    struct store_file *liar;
+    OK(store_file_open(s, &root, 1, true, &liar, &err));
+    assert_int_equal(store_file_write_block(liar, 0, (struct pn_bytes){bytes, 1}, &err),
+                     PN_E_MISMATCH);
+    struct store_file *f = open_file(s);
+    OK(store_file_put_leaves(f, leaves, &err));
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        OK(store_file_write_block(f, i, block(i), &err));
+    }
+    assert_true(store_file_whole(f));
+    assert_false(store_file_has_block(liar, 0));
+    store_file_close(liar);
+    store_file_close(f);
+    store_close(s);
+}
+
+/* The last block may come from two sources at a time, and again when all is here. */
+static void a_block_that_comes_again_makes_no_second_file(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    struct store_file *f = open_file(s);
+    OK(store_file_put_leaves(f, leaves, &err));
+    for (uint32_t i = 0; i < 2 * BLOCKS; i++) {
+        OK(store_file_write_block(f, i % BLOCKS, block(i % BLOCKS), &err));
+    }
+    assert_true(store_file_whole(f));
+    assert_false(there(content_path(".part")));
+    store_file_close(f);
     store_close(s);
 }
 
@@ -424,6 +503,9 @@ int main(void)
         TEST(a_file_that_changes_while_it_is_served_is_noticed),
         TEST(a_tree_shows_all_files_by_name),
         TEST(an_empty_file_is_whole_at_once),
+        TEST(a_wrong_size_costs_nobody_a_file),
+        TEST(a_file_is_fetched_beside_a_wrong_size),
+        TEST(a_block_that_comes_again_makes_no_second_file),
         TEST(a_folder_in_use_is_refused),
         TEST(a_newer_version_is_refused),
         TEST(files_that_no_job_names_are_forgotten),

@@ -114,11 +114,9 @@ static bool can_dial(const struct hiring *h, uint32_t from, uint32_t to)
     return addr_is_lan(&a) && (addr_class(&b) != ADDR_LOOPBACK || addr_class(&a) == ADDR_LOOPBACK);
 }
 
-static bool fits(const struct hiring *h, const struct demand *demand, const struct idle *idle,
-                 uint64_t now_ms)
+static bool fits(const struct hiring *h, const struct demand *demand, const struct idle *idle)
 {
     return demand->conn != idle->conn && traits_have_all(&idle->abilities, &demand->needs) &&
-           shuns_until_ms(&idle->shuns, demand->job_hash, now_ms) == 0 &&
            can_dial(h, idle->host, hirer_at(h, demand->hirer)->host);
 }
 
@@ -198,7 +196,7 @@ static void offer(struct hiring *h, uint32_t demand_number, uint32_t idle_number
     idle->token = (uint32_t)random_u64(h->random);
     idle->demand = demand_number;
     idle->demand_id = demand->id;
-    idle->slots_offered = idle->slots;
+    idle->slots_offered = idle->slots < HIRING_SLOTS_BELIEVED ? idle->slots : HIRING_SLOTS_BELIEVED;
     fifo_push(&h->offered, idle_number);
     demand->offer_count++;
     demand->slots_offered += idle->slots_offered;
@@ -218,6 +216,18 @@ static void retry_later(struct hiring *h, uint64_t at_ms)
     h->retry_at_ms = at_ms < h->retry_at_ms ? at_ms : h->retry_at_ms;
 }
 
+/* Whether the pair may meet now. If it only may not yet, they are looked at again then. */
+static bool fits_now(struct hiring *h, const struct demand *demand, const struct idle *idle,
+                     uint64_t now_ms)
+{
+    uint64_t until_ms = shuns_until_ms(&idle->shuns, demand->job_hash, now_ms);
+    if (until_ms != 0) {
+        retry_later(h, until_ms);
+        return false;
+    }
+    return fits(h, demand, idle);
+}
+
 /* Offers the demand to random available peers until it is covered. */
 static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, struct says *out)
 {
@@ -231,7 +241,6 @@ static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, str
     while (demand->open && try_count < HIRING_TRIES_MAX && draw_next(&draw, &place)) {
         tries[try_count++] = h->available[place];
     }
-    uint64_t again_ms = UINT64_MAX; /* who shuns it now will not for ever */
     for (uint32_t i = 0; i < try_count && demand->open; i++) {
         if (says_are_full(out)) {
             retry_later(h, now_ms);
@@ -241,15 +250,9 @@ static void match_demand(struct hiring *h, uint32_t number, uint64_t now_ms, str
             retry_later(h, now_ms + HIRING_RETRY_MS);
             return;
         }
-        uint64_t until_ms = shuns_until_ms(&idle_at(h, tries[i])->shuns, demand->job_hash, now_ms);
-        if (until_ms != 0) {
-            again_ms = until_ms < again_ms ? until_ms : again_ms;
-        } else if (fits(h, demand, idle_at(h, tries[i]), now_ms)) {
+        if (fits_now(h, demand, idle_at(h, tries[i]), now_ms)) {
             offer(h, number, tries[i], now_ms, out);
         }
-    }
-    if (demand->open && again_ms != UINT64_MAX) {
-        retry_later(h, again_ms);
     }
     if (demand->open && !all) {
         retry_later(h, now_ms + HIRING_RETRY_MS);
@@ -275,7 +278,7 @@ static void match_idle(struct hiring *h, uint32_t number, uint64_t now_ms, struc
                 retry_later(h, now_ms + HIRING_RETRY_MS);
                 return;
             }
-            if (fits(h, demand_at(h, demand), idle_at(h, number), now_ms)) {
+            if (fits_now(h, demand_at(h, demand), idle_at(h, number), now_ms)) {
                 fifo_remove(&hirer->turns, demand);
                 fifo_push(&hirer->turns, demand);
                 offer(h, demand, number, now_ms, out);
@@ -335,6 +338,7 @@ static void leave_offer_too(struct hiring *h, uint32_t number)
         uint32_t demand = end_offer(h, number);
         if (demand != POOL_NONE) {
             refresh_open(h, demand);
+            retry_later(h, 0); /* for somebody else: at the next tick, which is due */
         }
     } else {
         leave_state(h, number);
@@ -570,19 +574,49 @@ static bool is_due(const struct hiring *h, const struct fifo *queue, uint64_t pa
     return queue->first != POOL_NONE && idle_at(h, queue->first)->since_ms + patience_ms <= now_ms;
 }
 
-/* Random hirers go on looking where one go was not enough. */
-static void retry(struct hiring *h, uint64_t now_ms, struct says *out)
+enum { RETRIED = 16 }; /* demands that go on looking in one go */
+
+/* Draws open demands: of random hirers the first one, then the second of each, and so on. */
+static uint32_t draw_demands(struct hiring *h, uint32_t drawn[RETRIED], bool *all)
 {
-    enum { HIRERS = 16 };
-    uint32_t drawn[HIRERS];
+    uint32_t heads[RETRIED];
+    uint32_t head_count = 0;
     uint32_t count = 0;
     uint32_t place;
     struct draw draw;
     draw_init(&draw, h->random, h->open_count);
-    while (count < HIRERS && draw_next(&draw, &place)) {
-        drawn[count++] = hirer_at(h, h->open[place])->turns.first;
+    while (head_count < RETRIED && draw_next(&draw, &place)) {
+        heads[head_count++] = hirer_at(h, h->open[place])->turns.first;
     }
-    if (h->open_count > HIRERS) {
+    *all = h->open_count == head_count;
+    while (head_count > 0) {
+        uint32_t more = 0;
+        for (uint32_t i = 0; i < head_count; i++) {
+            if (count == RETRIED) {
+                *all = false;
+                return count;
+            }
+            drawn[count++] = heads[i];
+            uint32_t next = fifo_next(&hirer_at(h, demand_at(h, heads[i])->hirer)->turns, heads[i]);
+            if (next != POOL_NONE) {
+                heads[more++] = next;
+            }
+        }
+        head_count = more;
+    }
+    return count;
+}
+
+/* Goes on looking where one go was not enough, or a peer is free again. */
+static void retry(struct hiring *h, uint64_t now_ms, struct says *out)
+{
+    uint32_t drawn[RETRIED];
+    bool all;
+    if (h->available_count == 0) {
+        return; /* whoever comes looks for itself */
+    }
+    uint32_t count = draw_demands(h, drawn, &all);
+    if (!all) {
         retry_later(h, now_ms + HIRING_RETRY_MS);
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -16,12 +16,13 @@
 #include "common/random.h"
 
 enum {
-    HIRING_ANSWER_MS = 10000,  /* TAKE or PASS must come within */
-    HIRING_ENGAGED_MS = 10000, /* after TAKE nobody else is told of the peer for so long */
-    HIRING_BURST = 256,        /* HIREs to one hirer's address at once, then … */
-    HIRING_PACE_MS = 2,        /* … one in so much time */
-    HIRING_OFFERS_MAX = 100,   /* unanswered HIREs of one demand */
-    HIRING_TRIES_MAX = 256,    /* pairs looked at in one go, see hiring_tick */
+    HIRING_ANSWER_MS = 10000,   /* TAKE or PASS must come within */
+    HIRING_ENGAGED_MS = 10000,  /* after TAKE nobody else is told of the peer for so long */
+    HIRING_BURST = 256,         /* HIREs to one hirer's address at once, then … */
+    HIRING_PACE_MS = 2,         /* … one in so much time */
+    HIRING_SLOTS_BELIEVED = 64, /* of a peer's slots: none meets a great demand by its word alone */
+    HIRING_OFFERS_MAX = 100,    /* unanswered HIREs of one demand */
+    HIRING_TRIES_MAX = 256,     /* pairs looked at in one go, see hiring_tick */
     HIRING_RETRY_MS = 100,
 };
 

@@ -220,6 +220,64 @@ static void silence_is_an_answer_after_ten_seconds(void **state)
     traced("0: OK 2\n1: HIRE T 192.0.2.1 4000 #2\n");
 }
 
+/* An offer that goes with its peer is somebody else's at once, for each of a hirer's jobs. */
+static void a_freed_offer_goes_to_another_at_once(void **state)
+{
+    (void)state;
+    for (int busy = 0; busy < 2; busy++) {
+        uint32_t master = fixture_connect(&f, "192.0.2.1");
+        uint32_t a = fixture_connect(&f, "198.51.100.1");
+        uint32_t b = fixture_connect(&f, "198.51.100.2");
+        fixture_say(&f, a, "IDLE 1");
+        fixture_say(&f, master, "DEMAND 4000 #1 1");
+        fixture_say(&f, master, "DEMAND 4000 #2 1 rare");
+        fixture_say(&f, b, "IDLE 1");
+        assert_int_equal(fixture_count(&f, "HIRE"), 1);
+        fixture_forget(&f);
+        if (busy == 1) {
+            fixture_say(&f, a, "IDLE 0");
+        }
+        fixture_disconnect(&f, a);
+        fixture_forget(&f);
+        fixture_wait(&f, 0);
+        assert_int_equal(fixture_count(&f, "HIRE"), 1);
+        fixture_disconnect(&f, b);
+        fixture_disconnect(&f, master);
+        fixture_forget(&f);
+    }
+}
+
+/* A peer that came while it shunned the only job that there is. */
+static void who_comes_while_it_shuns_is_offered_when_that_ends(void **state)
+{
+    (void)state;
+    uint32_t master = fixture_connect(&f, "192.0.2.1");
+    uint32_t a = fixture_connect(&f, "198.51.100.1");
+    fixture_say(&f, a, "IDLE 1");
+    fixture_say(&f, master, "DEMAND 4000 #1 9");
+    answer(a, "TAKE", fixture_token(&f));
+    fixture_say(&f, a, "IDLE 0");
+    fixture_say(&f, a, "IDLE 1");
+    fixture_forget(&f);
+    fixture_wait(&f, 1000);
+    traced("1: HIRE T 192.0.2.1 4000 #1\n");
+}
+
+static void nobody_meets_a_great_demand_by_its_word_alone(void **state)
+{
+    (void)state;
+    uint32_t master = fixture_connect(&f, "192.0.2.1");
+    uint32_t liar = fixture_connect(&f, "198.51.100.1");
+    fixture_say(&f, liar, "IDLE 65535");
+    fixture_say(&f, master, "DEMAND 4000 #1 65535");
+    answer(liar, "TAKE", fixture_token(&f));
+    fixture_forget(&f);
+    for (int i = 0; i < 50; i++) {
+        fixture_say(&f, fixture_connect(&f, "10.0.0.1"), "IDLE 4");
+    }
+    assert_int_equal(fixture_count(&f, "HIRE"), 50);
+}
+
 static void a_vanished_master_hires_nobody(void **state)
 {
     (void)state;
@@ -396,6 +454,9 @@ int main(void)
         CASE(what_came_to_nothing_is_offered_ever_more_rarely),
         CASE(who_is_turned_away_is_not_hired_in_a_circle),
         CASE(silence_is_an_answer_after_ten_seconds),
+        CASE(a_freed_offer_goes_to_another_at_once),
+        CASE(who_comes_while_it_shuns_is_offered_when_that_ends),
+        CASE(nobody_meets_a_great_demand_by_its_word_alone),
         CASE(a_vanished_master_hires_nobody),
         CASE(nobody_is_hired_by_itself_or_out_of_reach),
         CASE(hirers_are_served_alike_however_many_jobs_they_have),

@@ -15,8 +15,8 @@
 #include "common/status.h"
 
 enum {
-    DIALBACK_CONNECT_MS = 5000, /* TCP and TLS */
-    DIALBACK_HELLO_MS = 5000,   /* and then its HELLO */
+    DIALBACK_CONNECT_MS = 3000, /* TCP and TLS */
+    DIALBACK_HELLO_MS = 3000,   /* and then its HELLO */
 };
 
 struct dialback;

@@ -5,7 +5,7 @@
 enum state { QUEUED, UNDER_WAY, ANSWERED };
 
 struct proof_of {
-    struct fifo_link age;
+    struct fifo_link age;  /* unless UNDER_WAY */
     struct fifo_link turn; /* while QUEUED */
     struct addr addr;
     uint64_t since_ms;
@@ -21,9 +21,12 @@ struct waiting {
     struct digest job;
 };
 
-void proofs_init(struct proofs *p, uint64_t seed)
+void proofs_init(struct proofs *p, uint32_t under_way_max, uint64_t seed)
 {
-    *p = (struct proofs){.seed = seed};
+    *p = (struct proofs){.seed = seed,
+                         .under_way_max = under_way_max < PROOFS_UNDER_WAY_MAX
+                                              ? under_way_max
+                                              : PROOFS_UNDER_WAY_MAX};
     pool_init(&p->pool, sizeof(struct proof_of), PROOFS_COUNT_MAX);
     pool_init(&p->waiting, sizeof(struct waiting), PROOFS_WAITING_MAX);
     fifo_init(&p->by_age, &p->pool, offsetof(struct proof_of, age));
@@ -146,7 +149,7 @@ enum proof proofs_claim(struct proofs *p, const struct addr *addr, const struct 
     uint32_t number = find(p, addr);
     number = number == POOL_NONE ? add(p, addr, now_ms) : number;
     if (number == POOL_NONE) {
-        return PROOF_UNREACHED;
+        return PROOF_UNASKED;
     }
     struct proof_of *proof = proof_at(p, number);
     if (proof->state == ANSWERED) {
@@ -156,17 +159,15 @@ enum proof proofs_claim(struct proofs *p, const struct addr *addr, const struct 
     return PROOF_PENDING;
 }
 
-bool proofs_next(struct proofs *p, uint64_t now_ms, struct addr *addr)
+bool proofs_next(struct proofs *p, struct addr *addr)
 {
     uint32_t number = p->queue.first;
-    if (number == POOL_NONE || p->under_way_count >= PROOFS_UNDER_WAY_MAX) {
+    if (number == POOL_NONE || p->under_way_count >= p->under_way_max) {
         return false;
     }
     struct proof_of *proof = proof_at(p, number);
     fifo_remove(&p->queue, number);
     fifo_remove(&p->by_age, number);
-    fifo_push(&p->by_age, number); /* ten minutes from the dial to the next one */
-    proof->since_ms = now_ms;
     proof->state = UNDER_WAY;
     p->under_way_count++;
     *addr = proof->addr;
@@ -186,17 +187,19 @@ static bool take_waiting(struct proofs *p, struct proof_of *proof, struct waitin
     return true;
 }
 
-void proofs_end(struct proofs *p, const struct addr *addr, uint64_t token,
+void proofs_end(struct proofs *p, const struct addr *addr, uint64_t token, uint64_t now_ms,
                 void (*settle)(void *arg, const struct digest *job, bool reached), void *arg)
 {
     uint32_t number = find(p, addr);
     if (number == POOL_NONE || proof_at(p, number)->state != UNDER_WAY) {
-        return; /* it took so long that nobody waits for it any more */
+        return;
     }
     struct proof_of *proof = proof_at(p, number);
     struct waiting w;
     proof->state = ANSWERED;
+    proof->since_ms = now_ms;
     proof->token = token;
+    fifo_push(&p->by_age, number);
     p->under_way_count--;
     while (take_waiting(p, proof, &w)) {
         settle(arg, &w.job, token != 0 && w.token == token);
@@ -212,7 +215,6 @@ static void drop(struct proofs *p, uint32_t number)
     if (proof->state == QUEUED) {
         fifo_remove(&p->queue, number);
     }
-    p->under_way_count -= proof->state == UNDER_WAY;
     fifo_remove(&p->by_age, number);
     pool_index_remove(&p->by_addr, addr_hash(p, &proof->addr), number);
     if (!addr_is_lan(&proof->addr)) {

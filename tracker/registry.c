@@ -33,6 +33,7 @@ struct registry_config registry_config_default(void)
         .entry_count_max = 1000000,
         .legacy_count_max = 100000,
         .demand_count_max = 20000,
+        .dial_count_max = PROOFS_UNDER_WAY_MAX,
         .ttl_s_max = 1800,
         .legacy_ttl_s = 3600,
         .keepalive_s = 45,
@@ -58,7 +59,7 @@ struct registry *registry_new(const struct registry_config *config, uint64_t now
     pool_init(&r->conns, sizeof(struct conn), config->connection_count_max);
     hiring_init(&r->hiring, &r->hosts, &r->random, config->connection_count_max,
                 config->demand_count_max, random_u64(&r->random));
-    proofs_init(&r->proofs, random_u64(&r->random));
+    proofs_init(&r->proofs, config->dial_count_max, random_u64(&r->random));
     uint64_t seed = random_u64(&r->random);
     /* both, so that registry_free finds both */
     enum pn_status status = sets_init(&r->sets, &r->hosts, config->entry_count_max, seed, now_ms);
@@ -118,13 +119,22 @@ static void connect(struct registry *r, const struct registry_event *ev,
     }
 }
 
-static void disconnect(struct registry *r, uint32_t number)
+/* Nothing more comes from it and nothing new goes to it; it still counts for its address. */
+static void finish(struct registry *r, uint32_t number)
 {
     struct conn *conn = conn_at(r, number);
     if (conn->idle != POOL_NONE) {
         hiring_gone(&r->hiring, conn->idle);
     }
     hiring_withdraw(&r->hiring, conn->demands);
+    conn->idle = POOL_NONE;
+    conn->demands = POOL_NONE;
+}
+
+static void disconnect(struct registry *r, uint32_t number)
+{
+    struct conn *conn = conn_at(r, number);
+    finish(r, number);
     hosts_release(&r->hosts, conn->host, HOSTS_CONNECTION);
     pool_give(&r->conns, number);
 }
@@ -174,7 +184,7 @@ static void inform(struct registry *r, const struct registry_event *ev,
     if (!r->config.list_unverified) {
         uint64_t token = conn_at(r, ev->conn)->proof;
         enum proof proof = proofs_claim(&r->proofs, &addr, &ev->line->job.id, token, ev->now_ms);
-        if (proof != PROOF_PENDING) { /* else it stays what it was until the answer comes */
+        if (proof == PROOF_REACHED || proof == PROOF_UNREACHED) { /* else it stays what it was */
             sets_verify(&r->sets, &ev->line->job, &addr, proof == PROOF_REACHED);
         }
     }
@@ -379,7 +389,7 @@ static void settle(void *arg, const struct digest *id, bool reached)
 static void dialled(struct registry *r, const struct registry_event *ev)
 {
     struct settling settling = {&r->sets, &ev->addr};
-    proofs_end(&r->proofs, &ev->addr, ev->token, settle, &settling);
+    proofs_end(&r->proofs, &ev->addr, ev->token, ev->now_ms, settle, &settling);
 }
 
 static void tick(struct registry *r, uint64_t now_ms, struct says *says)
@@ -401,6 +411,9 @@ void registry_step(struct registry *r, const struct registry_event *ev,
     case REGISTRY_CONNECT:
         connect(r, ev, out);
         return;
+    case REGISTRY_FINISH:
+        finish(r, ev->conn);
+        return;
     case REGISTRY_DISCONNECT:
         disconnect(r, ev->conn);
         return;
@@ -418,7 +431,7 @@ void registry_step(struct registry *r, const struct registry_event *ev,
         tick(r, ev->now_ms, &out->says);
         break;
     }
-    out->dial_back = proofs_next(&r->proofs, ev->now_ms, &out->dial);
+    out->dial_back = proofs_next(&r->proofs, &out->dial);
 }
 
 struct addr registry_addr(const struct registry *r, uint32_t conn)

@@ -16,10 +16,11 @@ struct registry_config {
     uint32_t entry_count_max;  /* persistent clients' */
     uint32_t legacy_count_max; /* one-shot clients' */
     uint32_t demand_count_max;
-    uint32_t ttl_s_max;    /* a longer wish is cut to this */
-    uint32_t legacy_ttl_s; /* the original's clients state none */
-    uint32_t keepalive_s;  /* told to clients */
-    bool list_unverified;  /* dial nobody back, list what is informed */
+    uint32_t dial_count_max; /* dial-backs at a time, PROOFS_UNDER_WAY_MAX at most */
+    uint32_t ttl_s_max;      /* a longer wish is cut to this */
+    uint32_t legacy_ttl_s;   /* the original's clients state none */
+    uint32_t keepalive_s;    /* told to clients */
+    bool list_unverified;    /* dial nobody back, list what is informed */
     struct hosts_limits limits;
     uint64_t seed;
 };
@@ -29,7 +30,8 @@ struct registry_config registry_config_default(void);
 
 enum registry_event_kind {
     REGISTRY_CONNECT,    /* addr: who; then out->conn, unless out->refused */
-    REGISTRY_DISCONNECT, /* conn: its idle state and its demands end; its entries live on */
+    REGISTRY_FINISH,     /* conn: its idle state and its demands end; its entries live on */
+    REGISTRY_DISCONNECT, /* conn: as above, and it does not count for its address any more */
     REGISTRY_LINE,       /* conn, manner (one-shot or request), line */
     REGISTRY_DIALLED,    /* addr, token: what became of out->dial */
     REGISTRY_TICK,       /* registry_deadline_ms has passed */

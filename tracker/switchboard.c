@@ -8,7 +8,7 @@
 struct line {
     struct fifo_link waiting; /* in the queue of its state */
     uint64_t since_ms;
-    uint32_t conn; /* in the registry; POOL_NONE once it lingers */
+    uint32_t conn; /* in the registry */
     struct caller caller;
 };
 
@@ -40,7 +40,7 @@ struct switchboard *switchboard_new(const struct registry_config *config,
     }
     s->ops = *ops;
     s->arg = arg;
-    pool_init(&s->lines, sizeof(struct line), config->connection_count_max * 2);
+    pool_init(&s->lines, sizeof(struct line), config->connection_count_max);
     for (int state = 0; state < STATES; state++) {
         fifo_init(&s->waiting[state], &s->lines, offsetof(struct line, waiting));
     }
@@ -102,21 +102,13 @@ static void wait_anew(struct switchboard *s, uint32_t link, enum caller_state fr
     line->since_ms = now_ms;
 }
 
-/* The registry forgets the client; its link lives on until its answer is out. */
-static void leave_registry(struct switchboard *s, struct line *line, uint64_t now_ms)
-{
-    if (line->conn != POOL_NONE) {
-        step(s, &(struct registry_event){
-                    .kind = REGISTRY_DISCONNECT, .now_ms = now_ms, .conn = line->conn});
-        line->conn = POOL_NONE;
-    }
-}
-
+/* It is forgotten when its answer is out. Its socket is open until then, and counts. */
 static void linger(struct switchboard *s, uint32_t link, enum caller_state from, bool quiet,
                    uint64_t now_ms)
 {
     struct line *line = line_at(s, link);
-    leave_registry(s, line, now_ms);
+    step(s,
+         &(struct registry_event){.kind = REGISTRY_FINISH, .now_ms = now_ms, .conn = line->conn});
     line->caller.state = CALLER_LINGERING;
     wait_anew(s, link, from, now_ms);
     s->ops.finish(s->arg, link, quiet);
@@ -125,7 +117,8 @@ static void linger(struct switchboard *s, uint32_t link, enum caller_state from,
 static void forget(struct switchboard *s, uint32_t link, uint64_t now_ms)
 {
     struct line *line = line_at(s, link);
-    leave_registry(s, line, now_ms);
+    step(s, &(struct registry_event){
+                .kind = REGISTRY_DISCONNECT, .now_ms = now_ms, .conn = line->conn});
     fifo_remove(&s->waiting[line->caller.state], link);
     caller_fini(&line->caller);
     pool_give(&s->lines, link);

@@ -408,11 +408,51 @@ static void an_answer_counts_for_ten_minutes(void **state)
     fixture_wait(&f, 600000);
     fixture_say(&f, a, "INFORM 4000 #1 1800");
     assert_string_equal(dial(), "192.0.2.1:4000");
-    fixture_wait(&f, 600001); /* the shell never tells */
-    answer("192.0.2.1:4000", 7);
-    listed(b, "QUERY #1 9", "1: END 0 1\n");
+}
+
+/* A machine that slept: its dials' own deadlines are still to come, and their places are taken. */
+static void a_dial_is_under_way_until_it_has_ended(void **state)
+{
+    (void)state;
+    open_strict();
+    char line[64];
+    uint32_t a = greet("10.0.0.1", "HELLO preon/1 proof=7");
+    uint32_t b = greet("10.0.0.2", "HELLO preon/1");
+    for (int port = 0; port < PROOFS_UNDER_WAY_MAX; port++) {
+        (void)snprintf(line, sizeof line, "INFORM %d #1 1800", 5000 + port);
+        fixture_say(&f, a, line);
+        assert_true(f.actions.dial_back);
+    }
+    fixture_wait(&f, 660000);
+    for (int port = 0; port < PROOFS_UNDER_WAY_MAX; port++) {
+        (void)snprintf(line, sizeof line, "INFORM %d #1 1800", 5000 + port);
+        fixture_say(&f, a, line);
+        assert_false(f.actions.dial_back);
+        fixture_forget(&f);
+    }
+    answer("10.0.0.1:5010", 7);
+    listed(b, "QUERY #1 9", "1: PEER 10.0.0.1 5010\n1: END 1 1024\n");
+}
+
+/* What cannot be asked now is not known to be worse than it was. */
+static void a_budget_that_is_used_up_unlists_nobody(void **state)
+{
+    (void)state;
+    open_strict();
+    char line[64];
+    uint32_t a = greet("192.0.2.1", "HELLO preon/1 proof=7");
+    uint32_t neighbour = greet("192.0.2.1", "HELLO preon/1 proof=66");
+    uint32_t b = greet("192.0.3.1", "HELLO preon/1");
     fixture_say(&f, a, "INFORM 4000 #1 1800");
-    assert_string_equal(dial(), "192.0.2.1:4000");
+    answer("192.0.2.1:4000", 7);
+    fixture_wait(&f, 600000);
+    for (int port = 0; port < 20; port++) {
+        (void)snprintf(line, sizeof line, "INFORM %d #2 1800", 5000 + port);
+        fixture_say(&f, neighbour, line);
+    }
+    fixture_say(&f, a, "INFORM 4000 #1 1800");
+    assert_string_equal(dial(), "");
+    listed(b, "QUERY #1 9", "2: PEER 192.0.2.1 4000\n2: END 1 1\n");
 }
 
 /* Nobody makes us a port scanner. */
@@ -427,6 +467,9 @@ static void few_ports_of_an_address_and_of_a_network_are_dialled(void **state)
         (void)snprintf(line, sizeof line, "INFORM %d #1 600", 5000 + port);
         fixture_say(&f, conn, line);
         dials += f.actions.dial_back;
+        if (f.actions.dial_back) {
+            answer(dial(), 0);
+        }
     }
     assert_int_equal(dials, PROOFS_HOST_MAX);
     for (int host = 2; host < 100; host++) {
@@ -463,20 +506,21 @@ static void so_many_are_dialled_at_a_time(void **state)
         (void)snprintf(line, sizeof line, "INFORM %d #1 600", 5000 + port);
         fixture_say(&f, a, line);
         assert_int_equal(f.actions.dial_back, port < PROOFS_UNDER_WAY_MAX);
+        fixture_forget(&f);
     }
     fixture_say(&f, b, "INFORM 4000 #2 600");
     fixture_say(&f, a, "PING");
     assert_string_equal(dial(), "");
     answer("10.0.0.1:5010", 0);
-    assert_string_equal(dial(), "10.0.0.1:5064"); /* in the order in which they came */
+    assert_string_equal(dial(), "10.0.0.1:6024"); /* in the order in which they came */
     answer("10.0.0.1:5012", 7);
-    assert_string_equal(dial(), "10.0.0.1:5065");
+    assert_string_equal(dial(), "10.0.0.1:6025");
     answer("10.0.0.1:5011", 0);
     assert_string_equal(dial(), "10.0.0.2:4000");
     answer("10.0.0.2:4000", 8);
     assert_string_equal(dial(), "");
     listed(a, "QUERY #2 9", "0: PEER 10.0.0.2 4000\n0: END 1 1\n");
-    listed(b, "QUERY #1 9", "1: PEER 10.0.0.1 5012\n1: END 1 66\n");
+    listed(b, "QUERY #1 9", "1: PEER 10.0.0.1 5012\n1: END 1 1026\n");
 }
 
 /* Whoever fills a job's set with ports that nobody can reach hides nobody. */
@@ -526,6 +570,8 @@ int main(void)
         CASE(a_wrong_claim_takes_nothing_from_the_true_owner),
         CASE(without_a_token_nobody_is_dialled),
         CASE(an_answer_counts_for_ten_minutes),
+        CASE(a_dial_is_under_way_until_it_has_ended),
+        CASE(a_budget_that_is_used_up_unlists_nobody),
         CASE(few_ports_of_an_address_and_of_a_network_are_dialled),
         CASE(so_many_are_dialled_at_a_time),
         CASE(the_reached_are_found_among_many_that_are_not),

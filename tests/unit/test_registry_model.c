@@ -172,11 +172,12 @@ static void connect_or_leave(struct model_conn *conn)
     fixture_line(&m.f, conn->number, TRACKLINE_ONE_SHOT, hello);
 }
 
-/* The port is dialled back when nobody has asked it for ten minutes, else what is known counts. */
+/* The port is dialled back when nobody has asked it for ten minutes, else what is known counts.
+ * Who is being asked is not asked again. */
 static void claim(const struct model_conn *conn, int job, int port)
 {
     struct model_proof *proof = &m.proofs[conn->host][port];
-    if (proof->asked && m.f.now_ms >= proof->since_ms + 600000) {
+    if (proof->asked && !proof->under_way && m.f.now_ms >= proof->since_ms + 600000) {
         *proof = (struct model_proof){0};
     }
     bool dials = conn->proof != 0 && !proof->asked;
@@ -184,7 +185,7 @@ static void claim(const struct model_conn *conn, int job, int port)
     if (dials) {
         assert_int_equal(host_of(&m.f.actions.dial), conn->host);
         assert_int_equal(m.f.actions.dial.port, 4000 + port);
-        *proof = (struct model_proof){.asked = true, .under_way = true, .since_ms = m.f.now_ms};
+        *proof = (struct model_proof){.asked = true, .under_way = true};
     }
     if (conn->proof != 0 && proof->under_way) {
         proof->claims[job] = conn->proof;
@@ -196,7 +197,7 @@ static void claim(const struct model_conn *conn, int job, int port)
 static void answer_dial(int host, int port)
 {
     struct model_proof *proof = &m.proofs[host][port];
-    if (!proof->under_way || m.f.now_ms >= proof->since_ms + 600000) {
+    if (!proof->under_way) {
         return;
     }
     char ip[ADDR_IP_TEXT_BYTES];
@@ -207,6 +208,7 @@ static void answer_dial(int host, int port)
     ev.token = random_below(&m.random, TOKENS);
     fixture_step(&m.f, ev);
     proof->under_way = false;
+    proof->since_ms = m.f.now_ms;
     proof->answer = ev.token;
     for (int job = 0; job < JOBS; job++) {
         if (proof->claims[job] != 0) {

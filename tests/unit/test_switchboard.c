@@ -271,6 +271,23 @@ static bool a_day(void)
     return whole;
 }
 
+/* An answered client that does not close has a socket of ours, and counts until it has not. */
+static void who_lingers_counts_for_its_address(void **state)
+{
+    (void)state;
+    assert_true(open_board());
+    uint32_t link = dial(1, 0);
+    give(link, "HELLO preon/1\nIDLE 4\nDEMAND 4000 " JOB " 9\nnonsense\n", 99, 0);
+    assert_true(x.finished[link]);
+    assert_int_equal(switchboard_stats(x.board).connections, 1);
+    assert_int_equal(switchboard_stats(x.board).idle_peers, 0); /* nothing is sent to it any more */
+    assert_int_equal(switchboard_stats(x.board).demands, 0);
+    switchboard_tick(x.board, 2000);
+    assert_true(x.dropped[link]);
+    assert_int_equal(switchboard_stats(x.board).connections, 0);
+    switchboard_free(x.board);
+}
+
 static void short_memory_harms_nobody_else(void **state)
 {
     (void)state;
@@ -295,6 +312,7 @@ int main(void)
         cmocka_unit_test(deadlines_are_absolute),
         cmocka_unit_test(requests_wait_for_those_who_do_not_read),
         cmocka_unit_test(hire_reaches_the_other_link),
+        cmocka_unit_test(who_lingers_counts_for_its_address),
         cmocka_unit_test(short_memory_harms_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,9 +15,9 @@
 #include <uv.h>
 
 enum {
-    READ_BYTES = 65536,
+    READ_BYTES = 2048, /* of a client in a turn of the loop: a few hundred requests */
     BACKLOG = 4096,
-    DESCRIPTORS_KEPT = 32 + PROOFS_UNDER_WAY_MAX, /* the loop, the listener, logs; dial-backs */
+    DESCRIPTORS_KEPT = 32,               /* the loop, the listener, logs */
     CONGESTED = 65536,                   /* answers that wait: the client's requests wait as well */
     PENDING_MAX = 1024 * 1024,           /* more than it can ask for then: only pushes get there */
     PENDING_ALL_MAX = 256 * 1024 * 1024, /* then those who do not read are closed */
@@ -33,7 +33,8 @@ struct parcel {
 struct client {
     uv_tcp_t tcp;
     struct server *server;
-    uint32_t link; /* POOL_NONE: the switchboard has forgotten it */
+    uint32_t link;      /* POOL_NONE: the switchboard has forgotten it */
+    uint32_t read_turn; /* of the loop, when it was last read from */
     struct client *next_dirty;
     char *out; /* gathered answers, owned */
     size_t out_len;
@@ -60,6 +61,7 @@ struct server {
     struct client *dirty;
     size_t pending_all;
     uint64_t armed_ms; /* what the timer is set to */
+    uint32_t turn;     /* of the loop */
     char read_buffer[READ_BYTES];
 };
 
@@ -331,19 +333,25 @@ static void on_dialled(void *arg, const struct addr *addr, uint64_t token)
 
 /* --- reading --- */
 
+/*
+ * libuv reads a busy stream up to 32 times before it looks at the next one. Without a buffer it
+ * goes on to that at once, so whoever sends without end has one read in a turn like everybody else.
+ */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct client *c = handle->data;
-    *buf = uv_buf_init(c->server->read_buffer, READ_BYTES);
+    bool again = c->read_turn == c->server->turn;
+    c->read_turn = c->server->turn;
+    *buf = uv_buf_init(again ? NULL : c->server->read_buffer, again ? 0 : READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
     struct client *c = stream->data;
     struct server *s = c->server;
-    if (count == 0) {
-        return;
+    if (count == 0 || count == UV_ENOBUFS) {
+        return; /* in the next turn */
     }
     if (count > 0) {
         give(c, (struct pn_bytes){(const uint8_t *)buf->base, (size_t)count});
@@ -446,6 +454,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_before_wait(uv_prepare_t *prepare)
 {
     struct server *s = prepare->data;
+    s->turn++;
     uint64_t due_ms = switchboard_deadline_ms(s->switchboard);
     if (due_ms == s->armed_ms) {
         return;
@@ -549,7 +558,11 @@ enum pn_status tracker_run(const struct tracker_config *config, struct pn_err *e
         .send = op_send, .finish = op_finish, .drop = op_drop, .dial = op_dial};
     struct registry_config registry = config->registry;
     uint32_t descriptors = raise_descriptor_limit();
-    uint32_t served = descriptors > DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : 1;
+    if (registry.dial_count_max > descriptors / 8) {
+        registry.dial_count_max = descriptors / 8;
+    }
+    uint32_t kept = DESCRIPTORS_KEPT + registry.dial_count_max;
+    uint32_t served = descriptors > kept ? descriptors - kept : 1;
     if (registry.connection_count_max > served) {
         registry.connection_count_max = served;
     }
@@ -570,7 +583,7 @@ enum pn_status tracker_run(const struct tracker_config *config, struct pn_err *e
     (void)signal(SIGPIPE, SIG_IGN);
     start_handles(s);
     enum pn_status status =
-        dialback_open(&s->loop, PROOFS_UNDER_WAY_MAX, on_dialled, s, &s->dialback, err);
+        dialback_open(&s->loop, registry.dial_count_max, on_dialled, s, &s->dialback, err);
     if (status == PN_OK) {
         status = listen_on(s, &config->listen, err);
     }

@@ -119,6 +119,30 @@ class Hostile(unittest.TestCase):
         self.assertLess(memory_bytes(self.tracker) - before, 32 << 20)
         self.assert_serves()
 
+    def test_a_flood_of_requests_delays_nobody_else(self):
+        """Megabytes of requests that each look at many demands wait at the tracker's sockets."""
+        self.start()
+        hirer = self.keep(Lines(self.tracker.port))
+        for job in range(64):
+            self.assertTrue(hirer.ask(f"DEMAND 4000 {job:064} 9 rare").startswith("OK"))
+        requests = b"IDLE 9\n" * 150000
+        for _ in range(16):
+            s = self.keep(connect(self.tracker.port))
+            s.sendall(b"HELLO preon/1\n")
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(requests)
+            except BlockingIOError:
+                pass
+        client = self.keep(Lines(self.tracker.port))
+        longest = 0
+        for _ in range(10):
+            start = time.monotonic()
+            self.assertEqual(client.ask("PING"), "PONG")
+            longest = max(longest, time.monotonic() - start)
+        self.assertLess(longest, 1.5)
+
     def test_a_flood_of_job_ids_meets_its_budget(self):
         self.start(host_entries=1000, lan_too=1, entries=50000)
         a = self.keep(Lines(self.tracker.port, "127.0.0.7"))

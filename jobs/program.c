@@ -33,25 +33,26 @@ const struct job_program *job_program_find(const char *name)
 }
 
 /* Digits up to a space or the end; moves *in behind them. False when there are none or too many. */
-static bool take_number(struct pn_bytes *in, double *out)
+static bool take_number(struct pn_bytes *in, uint64_t *out)
 {
     enum { DIGITS_MAX = 20 };
     size_t digits = 0;
     *out = 0;
     while (digits < in->len && in->ptr[digits] >= '0' && in->ptr[digits] <= '9') {
-        *out = *out * 10 + (in->ptr[digits++] - '0');
+        const uint64_t digit = (uint64_t)(in->ptr[digits++] - '0');
+        *out = *out > (UINT64_MAX - digit) / 10 ? UINT64_MAX : *out * 10 + digit;
     }
     in->ptr += digits;
     in->len -= digits;
     return digits > 0 && digits <= DIGITS_MAX;
 }
 
-bool job_progress_parse(struct pn_bytes line, double *done, double *total)
+bool job_progress_parse(struct pn_bytes line, uint64_t *done, uint64_t *total)
 {
     static const char word[] = "progress ";
     const size_t len = sizeof word - 1;
-    double d;
-    double t;
+    uint64_t d;
+    uint64_t t;
     if (line.len < len || memcmp(line.ptr, word, len) != 0) {
         return false;
     }

@@ -116,8 +116,9 @@ void job_program_name(const struct job_program *p, char text[JOB_PROGRAM_NAME_BY
 
 /*
  * A line "progress <done> <total>" of a program's stdout, in units. False for every other line;
- * done is at most total.
+ * done is at most total. Numbers of 20 digits that are too large are UINT64_MAX: 2^64 nonces are
+ * one such slice.
  */
-bool job_progress_parse(struct pn_bytes line, double *done, double *total);
+bool job_progress_parse(struct pn_bytes line, uint64_t *done, uint64_t *total);
 
 #endif

@@ -43,6 +43,9 @@ struct errand {
     struct errand *next;
 };
 
+/* Between two lines of progress that are passed on; programs print one a second, not too evenly. */
+enum { TASK_PROGRESS_EVERY_MS = 500 };
+
 enum task_state { TASK_FREE, TASK_WAITING, TASK_RUNNING, TASK_COLLECTING };
 
 /* One place with the slice in it. */
@@ -53,8 +56,9 @@ struct task {
     struct errand *errand;
     uint64_t slice;
     uint64_t attempt;
-    uint32_t run;       /* the sandbox's name for it */
-    struct addr master; /* as the errand had it at the start, for the pool's thread */
+    uint32_t run;              /* the sandbox's name for it */
+    uint64_t next_progress_ms; /* uv_now; lines before are dropped */
+    struct addr master;        /* as the errand had it at the start, for the pool's thread */
     struct digest master_id;
     uv_work_t work;
     /* collecting, on the pool: */

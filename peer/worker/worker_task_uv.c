@@ -202,16 +202,15 @@ static void after_collect(uv_work_t *req, int uv_status)
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
+/* A line costs its writer nothing, us a step of the core and the master a frame: few are passed on.
+ */
 static void on_line(void *arg, struct pn_bytes line)
 {
     struct task *t = arg;
-    double done;
-    double total;
-    if (job_progress_parse(line, &done, &total)) {
-        const struct worker_event ev = {.kind = WORKER_ON_WAY,
-                                        .place = t->place,
-                                        .done = (uint64_t)done,
-                                        .total = (uint64_t)total};
+    const uint64_t now_ms = uv_now(t->of->config.loop);
+    struct worker_event ev = {.kind = WORKER_ON_WAY, .place = t->place};
+    if (now_ms >= t->next_progress_ms && job_progress_parse(line, &ev.done, &ev.total)) {
+        t->next_progress_ms = now_ms + TASK_PROGRESS_EVERY_MS;
         labour_event(t->of, &ev, NULL, NULL);
     }
 }
@@ -313,6 +312,7 @@ void task_start(struct task *t, struct errand *e, const struct worker_action *x)
     t->master_id = e->master_id;
     t->machine_fault = false;
     t->stored = false;
+    t->next_progress_ms = 0;
     t->folder_fd = -1;
     errand_pin(e);
     try_start(t);

@@ -17,8 +17,8 @@ struct heard {
 static void on_line(void *arg, struct pn_bytes line)
 {
     struct heard *h = arg;
-    double done = 0;
-    double total = 0;
+    uint64_t done = 0;
+    uint64_t total = 0;
     assert(line.len <= LINES_BYTES_MAX && memchr(line.ptr, '\n', line.len) == NULL);
     for (size_t i = 0; i < line.len; i++) {
         h->sum = h->sum * 31 + line.ptr[i];
@@ -27,7 +27,7 @@ static void on_line(void *arg, struct pn_bytes line)
     h->line_count++;
     struct pn_bytes exact = fuzz_exact(line.ptr, line.len);
     if (job_progress_parse(exact, &done, &total)) {
-        assert(done >= 0 && done <= total && line.len >= strlen("progress 0 0"));
+        assert(done <= total && line.len >= strlen("progress 0 0"));
     }
     fuzz_free(exact);
 }

@@ -244,7 +244,7 @@ class AgainstWorker(Case):
         self.net.peer("master", 0)
         self.liar = pc.LyingTracker()
         self.links.append(self.liar)
-        self.net.peer("w0", 4, "--tracker", f"127.0.0.1:{self.liar.port}")
+        self.net.peer("w0", 4, "--tracker", f"127.0.0.1:{self.liar.port}", "--jobs", "any")
         wait_for(lambda: self.liar.clients, 10)
         self.owner = self.identity()
         self.me = self.identity()
@@ -401,6 +401,19 @@ class AgainstWorker(Case):
             self.closes(link)
         # One that never says anything more.
         self.hired(self.job())
+        self.honest()
+
+    def test_progress_without_end_is_told_now_and_then(self):
+        """Lines of progress cost a job nothing, but the peers a frame and a step of two cores each."""
+        script = "seq -f 'progress %.0f 300000' 300000; echo progress 300000 300000"
+        job = pc.Job(self.owner, ["system:sh", "-c", script], 4, "[requires]\nsystem\n")
+        link = self.welcome(job)
+        begun = time.monotonic()
+        self.assign(link, job, 0, 5)
+        link.wait(lambda t, *_: t == pc.VOTE)
+        told = [h for h in link.heard if h[0] == pc.PROGRESS]
+        self.assertGreater(len(told), 0)
+        self.assertLess(len(told), 3 + 2 * (time.monotonic() - begun))
         self.honest()
 
     def test_a_lost_masters_work_goes_to_nobody_else(self):

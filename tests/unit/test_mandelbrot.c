@@ -155,10 +155,18 @@ static void programs_are_found_by_name(void **state)
 static void progress_lines(void **state)
 {
     (void)state;
-    double done = 0;
-    double total = 0;
+    uint64_t done = 0;
+    uint64_t total = 0;
+    assert_true(job_progress_parse(pn_bytes_str("progress 5 18446744073709551615"), &done, &total));
+    assert_true(done == 5 && total == UINT64_MAX);
+    /* What nonce@1 prints of all 2^64 nonces in one slice, and what a liar might. */
     assert_true(job_progress_parse(pn_bytes_str("progress 5 18446744073709551616"), &done, &total));
-    assert_true(done == 5 && total == 18446744073709551616.0);
+    assert_true(done == 5 && total == UINT64_MAX);
+    assert_true(job_progress_parse(
+        pn_bytes_str("progress 99999999999999999999 99999999999999999999"), &done, &total));
+    assert_true(done == UINT64_MAX && total == UINT64_MAX);
+    assert_true(job_progress_parse(pn_bytes_str("progress 0 18446744073709551609"), &done, &total));
+    assert_true(total == 18446744073709551609u);
     static const char *const others[] = {"",
                                          "progress",
                                          "progress ",

@@ -373,6 +373,17 @@ static enum pn_status refuse(struct port *p, const struct frame *f, const char *
     return p->send(p, SESSION_CONTROL, &answer);
 }
 
+/*
+ * The run has no core that could answer, but will have one: it waits for the sandbox after a
+ * start, for the ledger, or for `job resume`. Who comes now keeps what it holds and comes again.
+ */
+static bool stands_still(const struct lead *d, const struct frame *f)
+{
+    bool asks_in = f->type == FRAME_JOIN || f->type == FRAME_ENLIST;
+    bool goes_on = d->state == JOB_RUNNING || d->state == JOB_STOPPED;
+    return d->in_ledger && goes_on && (d->core == NULL || (d->stalled_ms != 0 && asks_in));
+}
+
 enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *f,
                            struct pn_err *err)
 {
@@ -382,6 +393,9 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
     }
     memcpy(job.b, f->body.ptr, DIGEST_BYTES);
     struct lead *d = leads_find(l, &job);
+    if (d != NULL && !p->own && f->request != 0 && stands_still(d, f)) {
+        return pn_fail(err, PN_E_BUSY, "its run stands still");
+    }
     if (d == NULL || d->core == NULL) {
         return f->request != 0 ? refuse(p, f, "no such job is led here") : PN_OK;
     }

@@ -92,7 +92,10 @@ enum pn_status leads_resume(struct leads *l, const struct digest *job, leads_on_
 enum pn_status leads_remove(struct leads *l, const struct digest *job, leads_on_done *on_done,
                             void *arg, struct pn_err *err);
 
-/* Frames of workers; job is what the frame's body begins with. PN_E_NOT_FOUND: not led here. */
+/*
+ * Frames of workers. Requests about a job that is not led here are answered with ERROR, PN_OK.
+ * Any other status closes the link: of PN_E_BUSY when the run stands still and goes on later.
+ */
 enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *f,
                            struct pn_err *err);
 void leads_port_down(struct leads *l, struct port *p);

@@ -465,12 +465,27 @@ static void sort_newest_first(struct leads *l)
     l->first = sorted;
 }
 
+/* Where its workers are, which only their links know; in the order in which lead_status shows them.
+ */
+static void fill_addresses(const struct lead *d, struct job_status *s)
+{
+    const struct worker_entry *w = d->core != NULL ? master_workers(d->core) : NULL;
+    for (uint32_t i = 0; w != NULL && i < s->workers_shown; w = w->next) {
+        const struct port *p = ports_find(d->of->config.ports, w->link);
+        if (w->link != 0 && p != NULL && !p->own) {
+            s->workers[i].remote = p->remote;
+        }
+        i += w->link != 0;
+    }
+}
+
 void leads_each(struct leads *l, void (*each)(void *arg, const struct job_status *s), void *arg)
 {
     static struct job_status status; /* large; the loop's thread only */
     sort_newest_first(l);
     for (const struct lead *d = l->first; d != NULL; d = d->next) {
         lead_status(d, clock_now_ms(), &status);
+        fill_addresses(d, &status);
         each(arg, &status);
     }
 }
@@ -483,6 +498,7 @@ enum pn_status leads_status(struct leads *l, const struct digest *job, struct jo
         return PN_E_NOT_FOUND;
     }
     lead_status(d, clock_now_ms(), out);
+    fill_addresses(d, out);
     return PN_OK;
 }
 

@@ -26,8 +26,11 @@ struct lead *lead_new(struct leads *l, const struct digest *job, struct pn_bytes
     d->state = JOB_RUNNING;
     master_actions_init(&d->actions);
     table_init(&d->bench, sizeof(uint64_t), JOB_SLICES_MAX, random_fresh_seed());
-    if (manifest_parse(text, &d->manifest, err) != PN_OK ||
-        table_put(&l->by_job, job->b, d) != PN_OK) {
+    enum pn_status status = manifest_parse(text, &d->manifest, err);
+    if (status == PN_OK && table_put(&l->by_job, job->b, d) != PN_OK) {
+        status = pn_fail(err, PN_E_NO_MEMORY, "out of memory");
+    }
+    if (status != PN_OK) {
         manifest_fini(&d->manifest);
         free(d);
         return NULL;
@@ -230,8 +233,12 @@ static enum pn_status step(struct lead *d, struct master_event *ev, struct pn_er
     ev->now_wall_ms = clock_wall_ms();
     enum pn_status status = master_step(d->core, ev, &d->actions, err);
     commit(d);
+    bool refused = d->refused != PN_OK; /* what is not written is neither answered nor given out */
     for (size_t i = 0; i < d->actions.count; i++) {
-        carry_out(d, &d->actions.list[i]);
+        const struct master_action *x = &d->actions.list[i];
+        if (!refused || x->kind == MASTER_TELL_BROKEN) {
+            carry_out(d, x);
+        }
     }
     if (ev->kind == MASTER_COMMITTED && ev->status == PN_OK) {
         d->committed_seq = ev->seq;

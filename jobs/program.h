@@ -9,6 +9,8 @@
 #ifndef PREON_JOBS_PROGRAM_H
 #define PREON_JOBS_PROGRAM_H
 
+#include <stdatomic.h>
+
 #include "common/buffer.h"
 #include "common/manifest.h"
 #include "common/random.h"
@@ -84,11 +86,14 @@ struct job_program {
      * at the speed of this machine's best kernel: run it off the loop). The output must be durable
      * before audit is seeded, and the line of a lie must not reach the worker.
      *
-     * out  is written only on PN_OK; a lie is PN_OK.
+     * audit  NULL: no sample. What has been audited before, and is final, is only told again.
+     * stop   set by another thread it ends a long audit, with PN_E_CLOSED. NULL: nobody ends it.
+     * out    is written only on PN_OK; a lie is PN_OK.
      * Fails with PN_E_NO_MEMORY, or as check does when the slice itself is impossible.
      */
     enum pn_status (*judge)(const struct job_slice *slice, struct pn_bytes output,
-                            struct random *audit, struct job_verdict *out, struct pn_err *err);
+                            struct random *audit, const atomic_bool *stop, struct job_verdict *out,
+                            struct pn_err *err);
 
     /*
      * Describes what a judged output found, as "key value" lines in a fixed order (nonce:
@@ -100,6 +105,8 @@ struct job_program {
 
     /* Units of work of one slice, when searched to its end. */
     double (*slice_units)(const struct job_slice *slice);
+    /* … and those of them that judge recomputes of every output that it finds true. */
+    double (*audit_units)(const struct job_slice *slice);
     enum pn_status (*expect)(const struct job_slice *slice, struct job_expectation *out,
                              struct pn_err *err);
 };

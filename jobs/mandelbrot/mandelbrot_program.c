@@ -34,13 +34,17 @@ static uint16_t count_at(struct pn_bytes output, uint64_t pixel)
     return reader_u16(&r);
 }
 
+static uint64_t draws_of(uint64_t pixels)
+{
+    return pixels / 100 < MANDELBROT_AUDITS ? pixels / 100 + 1 : MANDELBROT_AUDITS;
+}
+
 /* Recomputes pixels drawn at random; false when one is wrong. */
 static bool audited(const struct mandelbrot_view *v, struct mandelbrot_rows rows,
                     struct pn_bytes output, struct random *audit, struct job_verdict *out)
 {
     uint64_t pixels = (uint64_t)rows.count * v->width;
-    uint64_t draws = pixels / 100 + 1;
-    draws = draws < MANDELBROT_AUDITS ? draws : MANDELBROT_AUDITS;
+    uint64_t draws = audit != NULL ? draws_of(pixels) : 0;
     for (uint64_t i = 0; i < draws; i++) {
         uint64_t pixel = random_below(audit, pixels);
         uint32_t column = (uint32_t)(pixel % v->width);
@@ -57,9 +61,11 @@ static bool audited(const struct mandelbrot_view *v, struct mandelbrot_rows rows
 }
 
 static enum pn_status judge(const struct job_slice *slice, struct pn_bytes output,
-                            struct random *audit, struct job_verdict *out, struct pn_err *err)
+                            struct random *audit, const atomic_bool *stop, struct job_verdict *out,
+                            struct pn_err *err)
 {
     struct mandelbrot_view v;
+    (void)stop; /* its few pixels are soon computed */
     enum pn_status status = view_of(slice, &v, err);
     if (status != PN_OK) {
         return status;
@@ -106,6 +112,11 @@ static double slice_units(const struct job_slice *slice)
     return (double)mandelbrot_view_rows(&v, slice->index, slice->count).count * v.width;
 }
 
+static double audit_units(const struct job_slice *slice)
+{
+    return (double)draws_of((uint64_t)slice_units(slice));
+}
+
 static enum pn_status expect(const struct job_slice *slice, struct job_expectation *out,
                              struct pn_err *err)
 {
@@ -146,5 +157,6 @@ const struct job_program mandelbrot_program = {
     .judge = judge,
     .describe = describe,
     .slice_units = slice_units,
+    .audit_units = audit_units,
     .expect = expect,
 };

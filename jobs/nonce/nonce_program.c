@@ -43,7 +43,19 @@ struct trial {
     const struct nonce_puzzle *puzzle;
     const struct nonce_report *report;
     struct job_verdict *verdict;
+    const atomic_bool *stop; /* NULL: never */
 };
+
+static bool stopped(const struct trial *t)
+{
+    return t->stop != NULL && atomic_load_explicit(t->stop, memory_order_relaxed);
+}
+
+static bool on_progress(void *arg, double done)
+{
+    (void)done;
+    return !stopped(arg);
+}
 
 __attribute__((format(printf, 3, 4))) static bool condemn(struct trial *t, enum job_judgement why,
                                                           const char *format, ...)
@@ -135,8 +147,9 @@ static bool words_are_true(struct trial *t)
  * True when searching the window again gives what is claimed. The fast kernel may acquit; only the
  * plain code, that every kernel is compared with, may convict.
  */
-static enum pn_status search_again(const struct trial *t, uint32_t index, bool *same)
+static enum pn_status search_again(struct trial *t, uint32_t index, bool *same)
 {
+    const struct nonce_watch watch = {on_progress, t};
     const struct nonce_window *claim = &t->report->windows[index];
     struct nonce_range range = nonce_report_window(t->report, index);
     const struct nonce_kernel *const kernels[] = {nonce_kernel_first(), NULL};
@@ -144,7 +157,8 @@ static enum pn_status search_again(const struct trial *t, uint32_t index, bool *
     *same = false;
     for (size_t i = 0; i < 2 && status == PN_OK && !*same; i++) {
         struct nonce_window truth;
-        status = nonce_search_window(t->puzzle, range, kernels[i], &truth);
+        status = nonce_search_window(t->puzzle, range, kernels[i], &watch, &truth);
+        status = status == PN_OK && stopped(t) ? PN_E_CLOSED : status;
         *same = status == PN_OK && truth.word == claim->word && truth.nonce == claim->nonce &&
                 truth.sum == claim->sum;
     }
@@ -210,7 +224,8 @@ static void acquit(struct trial *t)
 }
 
 static enum pn_status judge(const struct job_slice *slice, struct pn_bytes output,
-                            struct random *audit, struct job_verdict *out, struct pn_err *err)
+                            struct random *audit, const atomic_bool *stop, struct job_verdict *out,
+                            struct pn_err *err)
 {
     struct nonce_puzzle p;
     enum pn_status status = puzzle_of(slice, &p, err);
@@ -222,14 +237,14 @@ static enum pn_status judge(const struct job_slice *slice, struct pn_bytes outpu
         return pn_fail(err, PN_E_NO_MEMORY, "nonce report: out of memory");
     }
     struct job_verdict verdict = {.judgement = JOB_JUDGED_MALFORMED};
-    struct trial t = {&p, report, &verdict};
+    struct trial t = {&p, report, &verdict, stop};
     struct pn_err why;
     if (nonce_report_parse(output, report, &why) != PN_OK) {
         (void)condemn(&t, JOB_JUDGED_MALFORMED, "%s", why.text);
     } else if (right_length(&t, nonce_range_part(p.range, slice->index, slice->count)) &&
                hits_are_hits(&t) && words_are_true(&t)) {
         verdict.judgement = JOB_JUDGED_TRUE;
-        status = audit_windows(&t, audit);
+        status = audit != NULL ? audit_windows(&t, audit) : PN_OK;
     }
     if (status == PN_OK && verdict.judgement == JOB_JUDGED_TRUE) {
         acquit(&t);
@@ -316,6 +331,18 @@ static double slice_units(const struct job_slice *slice)
     return (double)nonce_range_count(nonce_range_part(p.range, slice->index, slice->count));
 }
 
+static double audit_units(const struct job_slice *slice)
+{
+    struct nonce_puzzle p;
+    if (puzzle_of(slice, &p, NULL) != PN_OK) {
+        return 0;
+    }
+    const struct nonce_range range = nonce_range_part(p.range, slice->index, slice->count);
+    const uint32_t windows = nonce_report_windows(range);
+    const uint32_t drawn = windows < NONCE_AUDITS ? windows : NONCE_AUDITS;
+    return (double)nonce_range_count(range) * drawn / windows;
+}
+
 static enum pn_status expect(const struct job_slice *slice, struct job_expectation *out,
                              struct pn_err *err)
 {
@@ -340,5 +367,6 @@ const struct job_program nonce_program = {
     .judge = judge,
     .describe = describe,
     .slice_units = slice_units,
+    .audit_units = audit_units,
     .expect = expect,
 };

@@ -5,7 +5,7 @@
 
 static const uint8_t magic[8] = {'p', 'r', 'e', 'o', 'n', '-', 'n', '1'};
 
-static uint32_t windows_of(struct nonce_range slice)
+uint32_t nonce_report_windows(struct nonce_range slice)
 {
     nonce_count count = nonce_range_count(slice);
     return count < NONCE_WINDOWS_MAX ? (uint32_t)count : NONCE_WINDOWS_MAX;
@@ -14,7 +14,7 @@ static uint32_t windows_of(struct nonce_range slice)
 void nonce_report_init(struct nonce_report *r, struct nonce_range slice)
 {
     r->range = slice;
-    r->window_count = windows_of(slice);
+    r->window_count = nonce_report_windows(slice);
     r->searched_count = 0;
     r->hit_total = 0;
     r->hit_count = 0;
@@ -66,7 +66,7 @@ static enum pn_status parse_head(struct reader *r, struct nonce_report *out, str
     if (r->bad || memcmp(found.ptr, magic, sizeof magic) != 0 || reserved != 0) {
         return pn_fail(err, PN_E_MALFORMED, "nonce report: not one, or cut short");
     }
-    if (out->range.first > out->range.last || out->window_count != windows_of(out->range)) {
+    if (out->range.first > out->range.last || out->window_count != nonce_report_windows(out->range)) {
         return pn_fail(err, PN_E_MALFORMED, "nonce report: impossible range or %u windows",
                        out->window_count);
     }

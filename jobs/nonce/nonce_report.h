@@ -32,6 +32,9 @@ struct nonce_report {
     struct nonce_window windows[NONCE_WINDOWS_MAX];
 };
 
+/* How many windows the report of a slice has. */
+uint32_t nonce_report_windows(struct nonce_range slice);
+
 /* An empty report of a slice; sets its window_count. */
 void nonce_report_init(struct nonce_report *r, struct nonce_range slice);
 

@@ -239,12 +239,14 @@ enum pn_status nonce_search(const struct nonce_puzzle *p, struct nonce_range sli
 }
 
 enum pn_status nonce_search_window(const struct nonce_puzzle *p, struct nonce_range range,
-                                   const struct nonce_kernel *kernel, struct nonce_window *out)
+                                   const struct nonce_kernel *kernel,
+                                   const struct nonce_watch *watch, struct nonce_window *out)
 {
     struct search *s = search_new(p, range, kernel, out, 1);
     if (s == NULL) {
         return PN_E_NO_MEMORY;
     }
+    s->watch = watch;
     search_all(s);
     free(s);
     return PN_OK;

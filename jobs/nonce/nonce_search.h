@@ -29,8 +29,9 @@ enum pn_status nonce_search(const struct nonce_puzzle *p, struct nonce_range sli
                             const struct nonce_kernel *kernel, const struct nonce_watch *watch,
                             struct nonce_report *out);
 
-/* Searches all of a range as one window; kernel as above. Fails with PN_E_NO_MEMORY. */
+/* Searches all of a range as one window; kernel and watch as above. Fails with PN_E_NO_MEMORY. */
 enum pn_status nonce_search_window(const struct nonce_puzzle *p, struct nonce_range range,
-                                   const struct nonce_kernel *kernel, struct nonce_window *out);
+                                   const struct nonce_kernel *kernel,
+                                   const struct nonce_watch *watch, struct nonce_window *out);
 
 #endif

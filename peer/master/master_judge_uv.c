@@ -171,10 +171,11 @@ static void judge_work(uv_work_t *req)
         w->verdict.judgement = JOB_JUDGED_MALFORMED;
         w->status = PN_OK;
     } else if (w->status == PN_OK) {
-        struct random audit;
+        struct random audit; /* what is final was audited before it became so */
         random_seed(&audit, random_fresh_seed());
         w->status =
-            d->program->judge(&slice, buffer_bytes(&w->output), &audit, &w->verdict, &w->err);
+            d->program->judge(&slice, buffer_bytes(&w->output), w->describe_only ? NULL : &audit,
+                              &d->of->ends, &w->verdict, &w->err);
     }
     if (w->status == PN_OK && w->verdict.answer) {
         w->status =
@@ -239,7 +240,7 @@ static void after_judge(uv_work_t *req, int uv_status)
     if (w->status == PN_OK && w->verdict.answer) {
         keep_answer(d, w);
     }
-    if (w->status != PN_OK) {
+    if (w->status != PN_OK && !d->of->ends) {
         log_write(LOG_ERROR, "master", "judging slice %llu: %s", (unsigned long long)w->slice,
                   w->err.text);
     }

@@ -12,6 +12,8 @@
 #ifndef PREON_PEER_MASTER_MASTER_SHELL_H
 #define PREON_PEER_MASTER_MASTER_SHELL_H
 
+#include <stdatomic.h>
+
 #include "jobs/program.h"
 #include "peer/master/crew.h"
 #include "peer/master/master_uv.h"
@@ -111,6 +113,7 @@ struct leads {
     struct digest *marked; /* jobs whose demand has changed since leads_demands */
     size_t marked_count, marked_cap;
     uint32_t pins;
+    atomic_bool ends; /* told to the pool: an audit under way is given up */
     bool freeing;
     void (*on_freed)(void *arg);
     void *on_freed_arg;

@@ -115,6 +115,7 @@ void leads_free(struct leads *l, void (*on_freed)(void *arg), void *arg)
 {
     l->on_freed = on_freed;
     l->on_freed_arg = arg;
+    l->ends = true;
     ledger_close(l->ledger); /* commits what is queued */
     l->ledger = NULL;
     leads_pin(l);

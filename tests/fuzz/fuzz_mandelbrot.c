@@ -26,7 +26,7 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
     random_seed(&audit, 1);
     bool parsed = mandelbrot_view_parse(slice->argv, slice->argc, &view, &err) == PN_OK;
     assert(parsed || err.text[0] != '\0');
-    enum pn_status status = mandelbrot_program.judge(slice, output, &audit, &v, &err);
+    enum pn_status status = mandelbrot_program.judge(slice, output, &audit, NULL, &v, &err);
     assert((status == PN_OK) == (mandelbrot_program.describe(slice, output, NULL, NULL) == PN_OK));
     assert((status == PN_OK) == (mandelbrot_program.slice_units(slice) > 0));
     assert((status == PN_OK) == (mandelbrot_program.expect(slice, &e, NULL) == PN_OK));

@@ -13,7 +13,7 @@ static struct job_verdict judge(const struct job_slice *slice, struct pn_bytes o
     struct random audit;
     struct job_verdict v = {.judgement = JOB_JUDGED_MALFORMED};
     random_seed(&audit, 1);
-    enum pn_status status = nonce_program.judge(slice, output, &audit, &v, NULL);
+    enum pn_status status = nonce_program.judge(slice, output, &audit, NULL, &v, NULL);
     assert(status == PN_OK);
     assert(memchr(v.line, '\0', sizeof v.line) != NULL && v.line[0] != '\0');
     assert(v.judgement == JOB_JUDGED_TRUE || !v.answer);
@@ -43,7 +43,7 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
         struct random audit;
         struct job_verdict v;
         random_seed(&audit, 1);
-        status = nonce_program.judge(slice, output, &audit, &v, NULL);
+        status = nonce_program.judge(slice, output, &audit, NULL, &v, NULL);
         assert(status != PN_OK && nonce_program.slice_units(slice) == 0);
         assert(nonce_program.expect(slice, &e, NULL) != PN_OK);
         assert(nonce_program.describe(slice, output, NULL, NULL) != PN_OK);

@@ -1,4 +1,5 @@
 """Workers that lie about a nonce search: caught by a real master, shown, and their slices done anew."""
+import time
 import unittest
 
 import peer_client as pc
@@ -80,6 +81,23 @@ class Liars(unittest.TestCase):
         wait_for(lambda: self.status()["ended"], 20, "all slices were told truly")
         status = self.status()
         self.assertEqual((status["state"], status["liars"]), ("none", 0))
+
+    def test_a_master_that_ends_does_not_wait_for_an_audit(self):
+        """The windows of so large a slice take hours to search again."""
+        self.start(bits=200, count=1 << 50, slices=1)
+        w, slice_, attempt = self.worker()
+        r = Report(self.puzzle, 0, 1023)  # true words, one nonce a window ...
+        step = self.count // len(r.windows)
+        r.range = 0, self.count - 1  # ... of windows that are far larger
+        for i, window in enumerate(r.windows):
+            window[:2] = [i * step, self.puzzle.key(i * step) >> 224]
+        self.assertEqual(w.vote(slice_, attempt, [(0, OUTPUT, r.bytes())]), pc.KEEP)
+        time.sleep(1)
+        status = self.status()
+        self.assertEqual((status["slices"]["final"], status["liars"]), (0, 0), "still at it")
+        began = time.monotonic()
+        self.assertEqual(self.master.stop(), 0)
+        self.assertLess(time.monotonic() - began, 5)
 
     def test_a_half_that_was_not_searched(self):
         """Each window's second half is left out: whichever is drawn, its sum is short."""

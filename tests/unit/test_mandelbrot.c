@@ -91,7 +91,7 @@ static enum job_judgement judged(const struct job_slice *s, const uint8_t *out, 
     struct job_verdict v;
     struct random audit;
     random_seed(&audit, seed);
-    assert_int_equal(mandelbrot_program.judge(s, (struct pn_bytes){out, len}, &audit, &v, NULL),
+    assert_int_equal(mandelbrot_program.judge(s, (struct pn_bytes){out, len}, &audit, NULL, &v, NULL),
                      PN_OK);
     return v.judgement;
 }

@@ -30,7 +30,7 @@ static struct job_verdict judge(const struct job_slice *s, uint64_t seed)
     struct random audit;
     random_seed(&audit, seed);
     uint8_t *exact = unit_exact(bytes, len);
-    assert_int_equal(nonce_program.judge(s, (struct pn_bytes){exact, len}, &audit, &v, NULL),
+    assert_int_equal(nonce_program.judge(s, (struct pn_bytes){exact, len}, &audit, NULL, &v, NULL),
                      PN_OK);
     free(exact);
     return v;
@@ -128,9 +128,9 @@ static void forged_reports_are_found_out(void **state)
     for (uint32_t i = searched; i < report->window_count; i++) { /* kept back, and gone on */
         struct nonce_puzzle p;
         assert_int_equal(nonce_args_parse(first, 3, &p, NULL), PN_OK);
-        assert_int_equal(
-            nonce_search_window(&p, nonce_report_window(report, i), NULL, &report->windows[i]),
-            PN_OK);
+        assert_int_equal(nonce_search_window(&p, nonce_report_window(report, i), NULL, NULL,
+                                             &report->windows[i]),
+                         PN_OK);
     }
     report->searched_count = report->window_count;
     assert_int_equal(forged(&some), JOB_JUDGED_LIE);
@@ -168,6 +168,26 @@ static void skipped_windows_are_found_by_chance(void **state)
     assert_in_range(lies, 190, 272);
 }
 
+/* A peer that ends does not wait for an audit; what was audited before is only told again. */
+static void an_audit_can_be_stopped_or_left_out(void **state)
+{
+    (void)state;
+    const struct job_slice s = {none, 3, 0, 1};
+    struct job_verdict v;
+    struct random audit;
+    atomic_bool stop = true;
+    search(&s);
+    const struct pn_bytes output = {bytes, len};
+    random_seed(&audit, 1);
+    assert_int_equal(nonce_program.judge(&s, output, &audit, &stop, &v, NULL), PN_E_CLOSED);
+    assert_int_equal(nonce_program.judge(&s, output, NULL, &stop, &v, NULL), PN_OK);
+    assert_true(v.judgement == JOB_JUDGED_TRUE && v.unit_audited_count == 0);
+    stop = false;
+    assert_int_equal(nonce_program.judge(&s, output, &audit, &stop, &v, NULL), PN_OK);
+    assert_true(v.unit_audited_count > 0.99 * nonce_program.audit_units(&s));
+    assert_true(v.unit_audited_count < 1.01 * nonce_program.audit_units(&s));
+}
+
 static void the_sum_is_over_every_nonce(void **state)
 {
     (void)state;
@@ -175,7 +195,7 @@ static void the_sum_is_over_every_nonce(void **state)
     assert_int_equal(nonce_args_parse(none, 3, &p, NULL), PN_OK);
     struct nonce_window w;
     const struct nonce_range range = {999990, 1000009}; /* six digits and seven */
-    assert_int_equal(nonce_search_window(&p, range, nonce_kernel_first(), &w), PN_OK);
+    assert_int_equal(nonce_search_window(&p, range, nonce_kernel_first(), NULL, &w), PN_OK);
     uint32_t sum = 0;
     uint32_t low = UINT32_MAX;
     uint64_t at = 0;
@@ -247,6 +267,7 @@ int main(void)
         cmocka_unit_test(cut_reports_are_malformed),
         cmocka_unit_test(forged_reports_are_found_out),
         cmocka_unit_test(skipped_windows_are_found_by_chance),
+        cmocka_unit_test(an_audit_can_be_stopped_or_left_out),
         cmocka_unit_test(the_sum_is_over_every_nonce),
         cmocka_unit_test(a_draft_makes_the_same_puzzle),
         cmocka_unit_test(slices_of_ten_seconds),

@@ -94,6 +94,7 @@ static const struct benched *benched_find(const struct lead *d, uint64_t slice, 
 struct judge_work {
     uv_work_t work;
     struct lead *lead;
+    uint32_t life;
     uint64_t slice;
     uint64_t attempt;
     bool describe_only; /* of a run that is over: no event follows */
@@ -236,8 +237,9 @@ static void after_judge(uv_work_t *req, int uv_status)
 {
     struct judge_work *w = req->data;
     struct lead *d = w->lead;
+    bool asked = w->describe_only || w->life == d->life;
     (void)uv_status;
-    if (w->status == PN_OK && w->verdict.answer) {
+    if (asked && w->status == PN_OK && w->verdict.answer) {
         keep_answer(d, w);
     }
     if (w->status != PN_OK && !d->of->ends) {
@@ -245,8 +247,7 @@ static void after_judge(uv_work_t *req, int uv_status)
                   w->err.text);
     }
     d->of->describing -= w->describe_only;
-    d->audited_units += w->status == PN_OK ? w->verdict.unit_audited_count : 0;
-    if (!w->describe_only) {
+    if (asked && !w->describe_only) {
         struct master_event ev = {.kind = MASTER_JUDGED, .slice = w->slice, .attempt = w->attempt};
         if (w->status == PN_OK) {
             ev.truthful = w->verdict.judgement == JOB_JUDGED_TRUE;
@@ -275,6 +276,7 @@ static void start_judge(struct lead *d, uint64_t slice, uint64_t attempt, bool d
     }
     w->work.data = w;
     w->lead = d;
+    w->life = d->life;
     w->slice = slice;
     w->attempt = attempt;
     w->describe_only = describe_only;
@@ -334,6 +336,7 @@ void lead_describe_again(struct lead *d, uint64_t slice)
 struct disk_work {
     uv_work_t work;
     struct lead *lead;
+    uint32_t life;
     struct file_set set;
     bool hand_over; /* from our own worker's outbox; else drop from outputs */
     enum pn_status status;
@@ -365,7 +368,7 @@ static void after_disk_work(uv_work_t *req, int uv_status)
     struct disk_work *w = req->data;
     struct lead *d = w->lead;
     (void)uv_status;
-    if (w->hand_over) {
+    if (w->hand_over && w->life == d->life) {
         tell_pulled(d, &w->set, w->status, &w->err);
     }
     free(w);
@@ -385,6 +388,7 @@ static void start_disk_work(struct lead *d, uint64_t slice, uint64_t attempt, bo
     }
     w->work.data = w;
     w->lead = d;
+    w->life = d->life;
     w->set = set_of(d, slice, attempt);
     w->hand_over = hand_over;
     lead_pin(d);
@@ -428,6 +432,7 @@ void lead_cancel_pulls(struct lead *d)
 struct late_failure {
     uv_work_t work;
     struct lead *lead;
+    uint32_t life;
     struct file_set set;
 };
 
@@ -439,7 +444,9 @@ static void after_failure(uv_work_t *req, int uv_status)
     struct lead *d = f->lead;
     (void)uv_status;
     const struct pn_err err = {PN_E_CLOSED, "its worker is gone"};
-    tell_pulled(d, &f->set, PN_E_CLOSED, &err);
+    if (f->life == d->life) {
+        tell_pulled(d, &f->set, PN_E_CLOSED, &err);
+    }
     free(f);
     lead_unpin(d);
 }
@@ -454,6 +461,7 @@ static void fail_later(struct lead *d, const struct file_set *set)
     }
     f->work.data = f;
     f->lead = d;
+    f->life = d->life;
     f->set = *set;
     lead_pin(d);
     (void)uv_queue_work(d->of->config.loop, &f->work, nothing, after_failure);

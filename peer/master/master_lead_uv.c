@@ -385,7 +385,8 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     d->liars_shown = 0;
     lead_unbench_all(d); /* the ledger tells what is there */
     table_init(&d->bench, sizeof(uint64_t), JOB_SLICES_MAX, random_fresh_seed());
-    d->judge_count = 0; /* of the earlier core: this one asks anew */
+    d->life++; /* what was under way for the earlier core is none of this one's */
+    d->judge_count = 0;
     d->cancel_seq = 0;
     d->seq = 0;
     d->committed_seq = 0;

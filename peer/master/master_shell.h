@@ -49,8 +49,8 @@ struct lead {
     bool in_ledger;      /* has been started */
     bool ordered;        /* started or resumed by somebody who spoke to this process */
     struct master *core; /* NULL while it does not run */
+    uint32_t life;       /* counts the cores: work on the pool reports to the one that asked */
     struct master_actions actions;
-    bool stepping;
     enum job_state state; /* of the last run; JOB_RUNNING with core NULL: not started */
     char reason[RECORD_REASON_BYTES_MAX];
     char given_up[WORK_TEXT_BYTES_MAX]; /* what the last worker said that could not run a slice */

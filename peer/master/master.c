@@ -328,6 +328,7 @@ void master_stats(const struct master *m, struct master_stats *out)
     out->slot_count = m->roster.slot_count;
     out->own_runs_wanted = (uint32_t)m->plan.own.member_count;
     out->mean_ms = m->plan.mean_ms;
+    out->timeout_at_ms = m->timeout_at_ms;
     out->answer_slice = m->answer_slice;
 }
 

@@ -77,9 +77,8 @@ struct lead {
     struct liar liars[LIARS_SHOWN_MAX];
     uint32_t liars_shown;
     struct master_stats last_stats; /* of a run that is over */
-    double audited_units;
-    bool own_asked; /* our own worker is engaged, */
-    bool own_waits; /* … or has no room: in the ring leads.own_first */
+    bool own_asked;                 /* our own worker is engaged, */
+    bool own_waits;                 /* … or has no room: in the ring leads.own_first */
     struct lead *own_next, *own_prev;
     uint32_t demand;    /* of slots, as the crew knows it */
     bool stated;        /* it ran when that was told */
@@ -113,8 +112,8 @@ struct leads {
     struct digest *marked; /* jobs whose demand has changed since leads_demands */
     size_t marked_count, marked_cap;
     uint32_t pins;
-    atomic_bool ends; /* told to the pool: an audit under way is given up */
     bool freeing;
+    atomic_bool ends; /* told to the pool: an audit under way is given up */
     void (*on_freed)(void *arg);
     void *on_freed_arg;
 };

@@ -109,17 +109,29 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
     }
 }
 
+/* What was made again of the work done, to check it: some of every output that counts. */
+static double audited_share(const struct lead *d, const struct job_status *out)
+{
+    if (d->program == NULL || d->manifest.verify != VERIFY_PROOF || out->units_done <= 0) {
+        return 0;
+    }
+    const struct job_slice slice = lead_slice(d, 0);
+    const uint64_t good = out->slices_final - out->slices_failed;
+    return fmin(1, (double)good * d->program->audit_units(&slice) / out->units_done);
+}
+
 static void fill_assumption(const struct lead *d, struct job_status *out)
 {
     const struct manifest *m = &d->manifest;
+    const double audited = audited_share(d, out);
     char *to = out->assumption;
     size_t max = sizeof out->assumption;
     if (m->verify == VERIFY_QUORUM) {
         (void)snprintf(to, max, "every slice agreed on by %u identities, or run by the master",
                        m->quorum);
-    } else if (d->audited_units > 0 && out->units_done > 0) {
+    } else if (audited > 0) {
         (void)snprintf(to, max, "every slice searched by 1 identity, %.2g %% re-hashed, %u lies",
-                       100 * d->audited_units / out->units_done, out->liar_count);
+                       100 * audited, out->liar_count);
     } else {
         (void)snprintf(to, max, "every slice done by 1 identity, checked by the job's own program");
     }
@@ -168,8 +180,7 @@ void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
         out->elapsed_ms = d->earlier_ms + until_ms - d->started_ms;
     }
     if (m->timeout_s > 0 && d->core != NULL && d->state == JOB_RUNNING) {
-        uint64_t limit = (uint64_t)m->timeout_s * 1000;
-        uint64_t gone = now_ms - d->started_ms; /* counted anew after a restart */
-        out->timeout_in_ms = limit > gone ? limit - gone : 1;
+        bool due = s.timeout_at_ms == UINT64_MAX || s.timeout_at_ms <= now_ms;
+        out->timeout_in_ms = due ? 1 : s.timeout_at_ms - now_ms;
     }
 }

@@ -1,6 +1,7 @@
 """Jobs by the command alone: embedded mode, its answers, Ctrl-C, time-outs, resume."""
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -69,6 +70,13 @@ class Embedded(unittest.TestCase):
                               "--slices", "3", *self.alone, check=3)
         self.assertEqual(done.stdout, "none\n")
         self.assertIn("none exists", done.stderr)
+        told = re.search(r"every slice searched by 1 identity, ([0-9.]+) % re-hashed, 0 lies",
+                         done.stderr)
+        self.assertTrue(told, done.stderr)
+        self.assertGreater(float(told[1]), 0.1)
+        # Another process tells the same: it follows from what is final.
+        later = self.net.json("job", "list")["jobs"][0]
+        self.assertEqual(later["assumption"], told[0])
 
     def test_json_is_json(self):
         found = self.net.json("job", "create", "nonce", "--difficulty", "10", *self.alone)

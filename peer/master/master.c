@@ -47,6 +47,7 @@ void master_free(struct master *m)
     free(m->sealings);
     free(m->lies);
     free(m->told);
+    free(m->drops);
     free(m);
 }
 
@@ -164,6 +165,11 @@ static void on_committed(struct master *m, uint64_t seq, enum pn_status status)
         }
     }
     drop_first(m->lies, &m->lie_count, done, sizeof *m->lies);
+
+    for (done = 0; done < m->drop_count && m->drops[done].seq <= seq; done++) {
+        master_let_go_copy(m, m->drops[done].slice, m->drops[done].attempt);
+    }
+    drop_first(m->drops, &m->drop_count, done, sizeof *m->drops);
 
     for (done = 0; done < m->sealing_count && m->sealings[done].seq <= seq; done++) {
         master_sealed(m, &m->sealings[done]);
@@ -350,6 +356,12 @@ uint32_t master_demand(const struct master *m)
 const struct open_slice *master_open_slice(const struct master *m, uint64_t slice)
 {
     return plan_slice(&m->plan, slice);
+}
+
+const struct ballot *master_ballot(const struct master *m, uint64_t slice, uint64_t attempt)
+{
+    const struct open_slice *s = plan_slice(&m->plan, slice);
+    return s != NULL ? tally_find(&s->tally, attempt) : NULL;
 }
 
 bool master_slice_final(const struct master *m, uint64_t slice)

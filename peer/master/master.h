@@ -79,7 +79,7 @@ enum master_event_kind {
     MASTER_LINK_DOWN, /* link */
     MASTER_COMMITTED, /* seq, status */
     MASTER_PULLED,    /* slice, attempt, status: the outputs are durable here, or cannot be had */
-    MASTER_JUDGED,    /* slice, attempt, verdict, answer */
+    MASTER_JUDGED,    /* slice, attempt, status: PN_OK, and truthful, answer; or not readable */
     MASTER_CANCEL,    /* by the user; reason */
     MASTER_STOP,      /* by this machine: leases go back, the run can be resumed */
     MASTER_TICK,      /* at master_deadline_ms */
@@ -104,9 +104,10 @@ struct master_event {
 };
 
 enum master_action_kind {
-    MASTER_DO_SEND,    /* link: the frame at master_action_frame */
-    MASTER_DO_CLOSE,   /* link, reason */
-    MASTER_DO_PULL,    /* link, slice, attempt, files: then MASTER_PULLED */
+    MASTER_DO_SEND,  /* link: the frame at master_action_frame */
+    MASTER_DO_CLOSE, /* link, reason */
+    MASTER_DO_PULL,  /* link, slice, attempt: master_ballot knows which files. MASTER_PULLED then */
+    MASTER_DO_UNPULL,  /* slice, attempt: nobody waits for them any more */
     MASTER_DO_JUDGE,   /* slice, attempt: then MASTER_JUDGED */
     MASTER_DO_RELEASE, /* slice, attempt: pulled outputs that did not become final may go */
     MASTER_TELL_FINAL, /* slice: it is final and durable */
@@ -122,8 +123,6 @@ struct master_action {
     uint64_t attempt;
     size_t frame_at; /* in master_actions.frames */
     size_t frame_len;
-    const struct work_output *files; /* MASTER_DO_PULL: borrowed until the next step */
-    uint8_t file_count;
     struct digest peer;
     enum job_state state;
     const char *reason; /* borrowed until the next step, or static */
@@ -188,6 +187,9 @@ uint32_t master_demand(const struct master *m);
 /* The state of one slice, for people: open_slice (NULL: untouched or final) and whether final. */
 const struct open_slice *master_open_slice(const struct master *m, uint64_t slice);
 bool master_slice_final(const struct master *m, uint64_t slice);
+
+/* The vote of an attempt, valid until the next step. NULL: none that counts, or no more. */
+const struct ballot *master_ballot(const struct master *m, uint64_t slice, uint64_t attempt);
 
 /* True when a slice is to be run by the master itself, whose own worker is not there. */
 bool master_wants_own(const struct master *m);

@@ -52,10 +52,10 @@ void master_give_up_slice(struct master *m, struct open_slice *s)
     }
 }
 
-static void convict(struct master *m, uint32_t worker, const struct open_slice *s, uint64_t attempt,
-                    const char *reason)
+/* master_strike must follow. */
+static void convict(struct master *m, struct worker_entry *w, const struct open_slice *s,
+                    uint64_t attempt, const char *reason)
 {
-    struct worker_entry *w = m->roster.by_index[worker];
     if (w->liar || w->own) {
         return;
     }
@@ -93,14 +93,13 @@ static void seal_agreed(struct master *m, struct open_slice *s, uint8_t index,
     for (uint8_t i = 0; i < s->tally.count; i++) {
         const struct ballot *b = &s->tally.ballots[i];
         if (!b->own && !ballots_agree(b, truth) && comparable(b) && comparable(truth)) {
-            convict(m, b->worker, s, b->attempt, "its outcome differs from the master's own run");
+            convict(m, m->roster.by_index[b->worker], s, b->attempt,
+                    "its outcome differs from the master's own run");
             lies = true;
         }
     }
-    for (struct worker_entry *w = m->roster.first; lies && w != NULL; w = w->next) {
-        if (w->liar) {
-            master_strike(m, w);
-        }
+    if (lies) {
+        master_strike(m);
     }
 }
 
@@ -155,8 +154,6 @@ static void settle(struct master *m, struct open_slice *s, const struct tally_de
             x->link = m->roster.by_index[b->worker]->link;
             x->slice = s->slice;
             x->attempt = b->attempt;
-            x->files = b->files;
-            x->file_count = b->file_count;
             b->copy = COPY_PULLING;
             b->late = false;
             expect_outputs(m, s, b);
@@ -236,49 +233,27 @@ static bool somebodys_copy_is_here(const struct open_slice *s)
     return here;
 }
 
-void master_on_pulled(struct master *m, const struct master_event *ev)
+/* Ours is with nobody, or with who cannot give it: the bytes are had from elsewhere, or made again.
+ */
+static void lost_copy(struct master *m, struct open_slice *s, const struct ballot *b,
+                      enum pn_status status, bool late)
 {
-    struct open_slice *s;
-    struct ballot *b;
-    m->pull_count -= m->pull_count > 0;
-    /* Also of before a resume: then nobody knows here what was pulled, and it is had once more. */
-    bool known = locate(m, ev, &s, &b);
-    /* Here, as we thought, but it could not be read to be judged. */
-    bool unreadable =
-        known && b->copy == COPY_HERE && s->provisional && m->config.judged && ev->status != PN_OK;
-    if (!known || (b->copy != COPY_PULLING && !unreadable)) {
-        if (ev->status == PN_OK && (b == NULL || b->copy != COPY_HERE)) {
-            master_let_go_copy(m, ev->slice, ev->attempt);
-        }
-        return;
+    const struct worker_entry *w = m->roster.by_index[b->worker];
+    if (w->own && w->link != 0 && status == PN_E_NOT_FOUND) {
+        /* Handed over to an earlier core, which is gone: it is to run it, not to vote again. */
+        master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, b->attempt, 0);
     }
-    bool late = b->late;
-    b->late = false;
-    if (!late) {
-        heap_remove(&m->pulls, &s->pull);
+    if (!late && w->link != 0) { /* it is there and has not got them */
+        plan_back_off(&m->plan, s, m->now_ms);
     }
-    /* Late: another copy may be on its way, and is forestalled, or be judged, and is not. */
-    bool judging = late && s->provisional && somebodys_copy_is_here(s);
-    if (!late || (ev->status == PN_OK && !judging)) {
-        s->provisional = false;
+    master_decide(m, s);
+    if (s->bytes_wanted && s->give_ups >= PLAN_GIVE_UPS_MAX) {
+        master_no_more_voters(m, s);
     }
-    if (ev->status != PN_OK) {
-        const struct worker_entry *w = m->roster.by_index[b->worker];
-        b->copy = COPY_LOST;
-        if (w->own && w->link != 0 && ev->status == PN_E_NOT_FOUND) {
-            /* Handed over to an earlier core, which is gone: it is to run it, not to vote again. */
-            master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, b->attempt, 0);
-        }
-        if (!late && w->link != 0) { /* it is there and has not got them */
-            plan_back_off(&m->plan, s, m->now_ms);
-        }
-        master_decide(m, s);
-        if (s->bytes_wanted && s->give_ups >= PLAN_GIVE_UPS_MAX) {
-            master_no_more_voters(m, s);
-        }
-        return;
-    }
-    b->copy = COPY_HERE;
+}
+
+static void record_files(struct master *m, const struct open_slice *s, const struct ballot *b)
+{
     for (uint8_t i = 0; i < b->file_count; i++) {
         struct record *r = master_record(m, RECORD_OUTPUT);
         if (r == NULL) {
@@ -293,6 +268,42 @@ void master_on_pulled(struct master *m, const struct master_event *ev)
             .in_file = true,
         };
     }
+}
+
+void master_on_pulled(struct master *m, const struct master_event *ev)
+{
+    struct open_slice *s = plan_slice(&m->plan, ev->slice);
+    struct ballot *b = s != NULL ? tally_find(&s->tally, ev->attempt) : NULL;
+    bool here = ev->status == PN_OK;
+    bool awaited = b != NULL && b->copy == COPY_PULLING;
+    if (!awaited || (m->ending != 0 && !s->final_queued)) {
+        /* Let go of; or of before a resume, when nobody knows what was pulled: it is had again. */
+        if (here && (b == NULL || b->copy != COPY_HERE)) {
+            master_let_go_copy(m, ev->slice, ev->attempt);
+        }
+        return;
+    }
+    bool late = b->late;
+    /* Late: another copy may be on its way, and is forestalled, or be judged, and is not. */
+    bool judging = late && s->provisional && somebodys_copy_is_here(s);
+    if (!late) {
+        heap_remove(&m->pulls, &s->pull);
+    }
+    b->late = false;
+    b->copy = here ? COPY_HERE : COPY_LOST;
+    b->stored = b->stored || here;
+    m->pull_count--;
+    if (s->final_queued) {
+        return; /* dropped when that is durable */
+    }
+    if (!late || (here && !judging)) {
+        s->provisional = false;
+    }
+    if (!here) {
+        lost_copy(m, s, b, ev->status, late);
+        return;
+    }
+    record_files(m, s, b);
     master_decide(m, s);
 }
 
@@ -301,6 +312,14 @@ void master_on_judged(struct master *m, const struct master_event *ev)
     struct open_slice *s;
     struct ballot *b;
     if (!locate(m, ev, &s, &b) || b->copy != COPY_HERE) {
+        return;
+    }
+    if (ev->status != PN_OK) { /* here, as we thought, but it could not be read */
+        if (s->provisional) {
+            s->provisional = false;
+            b->copy = COPY_LOST;
+            lost_copy(m, s, b, ev->status, false);
+        }
         return;
     }
     s->provisional = false;
@@ -315,19 +334,52 @@ void master_on_judged(struct master *m, const struct master_event *ev)
     } else if (b->own) {
         master_give_up_slice(m, s); /* our own run: a defect of the program, not a lie */
     } else {
-        uint32_t worker = b->worker;
-        convict(m, worker, s, b->attempt,
+        convict(m, m->roster.by_index[b->worker], s, b->attempt,
                 ev->reason != NULL ? ev->reason : "the job's own check of its output failed");
-        master_strike(m, m->roster.by_index[worker]);
-        master_decide(m, s); /* its ballot is gone: who is next? */
+        master_strike(m);
     }
 }
 
-void master_strike(struct master *m, struct worker_entry *w)
+static void drop_when_durable(struct master *m, const struct open_slice *s, const struct ballot *b)
+{
+    if (!master_grow((void **)&m->drops, m->drop_count, &m->drop_cap, sizeof *m->drops)) {
+        master_break(m, "out of memory");
+        return;
+    }
+    m->drops[m->drop_count++] =
+        (struct master_pending_drop){master_step_seq(m), s->slice, b->attempt};
+}
+
+static bool strike_slice(struct master *m, struct open_slice *s)
+{
+    bool struck = false;
+    for (uint8_t i = 0; i < s->tally.count;) {
+        struct ballot *b = &s->tally.ballots[i];
+#ifdef PREON_DEFECT_STRUCK_SINGLY
+        if (struck) {
+            break;
+        }
+#endif
+        if (!m->roster.by_index[b->worker]->liar) {
+            i++;
+            continue;
+        }
+        master_unpull(m, s, b);
+        if (b->stored) {
+            drop_when_durable(m, s, b);
+        }
+        tally_remove(&s->tally, b);
+        struck = true;
+    }
+    return struck;
+}
+
+/* A slice is weighed without any liar's vote: all convicted have been marked before. */
+void master_strike(struct master *m)
 {
     size_t place = 0;
     for (struct open_slice *s; (s = table_next(&m->plan.open, &place)) != NULL;) {
-        if (!s->final_queued && tally_strike(&s->tally, w->plan.index)) {
+        while (!s->final_queued && strike_slice(m, s)) {
             s->provisional = false;
             master_decide(m, s);
             plan_reconsider(&m->plan, s);

@@ -9,6 +9,25 @@ void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt)
     }
 }
 
+/* Its outputs are waited for no more. Our own worker hands over all the same: PULLED tells. */
+void master_unpull(struct master *m, struct open_slice *s, struct ballot *b)
+{
+    if (b->copy != COPY_PULLING) {
+        return;
+    }
+    struct master_action *x = master_act(m, MASTER_DO_UNPULL);
+    if (x != NULL) {
+        x->slice = s->slice;
+        x->attempt = b->attempt;
+    }
+    if (!b->late) {
+        heap_remove(&m->pulls, &s->pull);
+    }
+    b->copy = COPY_LOST;
+    b->late = false;
+    m->pull_count--;
+}
+
 static void call_off(struct master *m, struct open_slice *s)
 {
     while (s->attempts != NULL) {
@@ -25,7 +44,7 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
 {
     const struct ballot *kept = tally_find(&s->tally, kept_attempt);
     for (uint8_t i = 0; i < s->tally.count; i++) {
-        const struct ballot *b = &s->tally.ballots[i];
+        struct ballot *b = &s->tally.ballots[i];
         struct worker_entry *w = m->roster.by_index[b->worker];
         if (kept != NULL && ballots_agree(b, kept)) {
             w->accepted++;
@@ -34,7 +53,8 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
         if (w->link != 0) {
             master_send_attempt(m, w->link, FRAME_RELEASE, s->slice, b->attempt, 0);
         }
-        if (b->attempt != kept_attempt && b->copy == COPY_HERE && b->file_count > 0) {
+        master_unpull(m, s, b);
+        if (b->attempt != kept_attempt && b->stored) {
             master_let_go_copy(m, s->slice, b->attempt);
         }
     }

@@ -38,6 +38,13 @@ struct master_pending_lie {
     char reason[RECORD_REASON_BYTES_MAX];
 };
 
+/* A file of a liar, which is that of a vote that counts until the lie is durable. */
+struct master_pending_drop {
+    uint64_t seq;
+    uint64_t slice;
+    uint64_t attempt;
+};
+
 struct master {
     struct master_config config;
     struct plan plan;
@@ -59,7 +66,7 @@ struct master {
     uint64_t committed_seq;
     uint64_t filled_round;
     struct heap pulls;     /* open slices whose outputs are on their way */
-    uint32_t pull_count;   /* under way, late ones too */
+    uint32_t pull_count;   /* ballots whose outputs are on their way, late ones too */
     uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
     uint64_t closed_below; /* all slices below it are closed */
@@ -72,6 +79,8 @@ struct master {
     size_t lie_count, lie_cap;
     struct master_pending_lie *told; /* those of the last commit: actions point at their reasons */
     size_t told_cap;
+    struct master_pending_drop *drops;
+    size_t drop_count, drop_cap;
     struct work_enlist enlist; /* scratch: large */
     struct master_actions *out;
 };
@@ -117,11 +126,12 @@ void master_on_judged(struct master *m, const struct master_event *ev);
 void master_decide(struct master *m, struct open_slice *s);
 void master_no_more_voters(struct master *m, struct open_slice *s);
 void master_give_up_slice(struct master *m, struct open_slice *s);
-void master_strike(struct master *m, struct worker_entry *w);
+void master_strike(struct master *m); /* takes away what proven liars have voted, decides anew */
 
 /* master_final.c */
 void master_sealed(struct master *m, const struct master_sealing *sealing);
 void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt);
+void master_unpull(struct master *m, struct open_slice *s, struct ballot *b);
 
 /* master.c */
 void master_end(struct master *m, enum job_state state, const char *reason);

@@ -253,10 +253,8 @@ static void after_judge(uv_work_t *req, int uv_status)
             ev.truthful = w->verdict.judgement == JOB_JUDGED_TRUE;
             ev.answer = w->verdict.answer;
             ev.reason = w->verdict.line;
-        } else { /* our own trouble: the outputs count as lost, somebody runs it again */
-            ev.kind = MASTER_PULLED;
-            ev.status = w->status;
         }
+        ev.status = w->status; /* our own trouble: the outputs count as lost, and are made again */
         (void)lead_event(d, &ev, NULL);
     }
     buffer_fini(&w->output);
@@ -417,8 +415,12 @@ static void pull_free(struct pull *p)
 static void on_pulled(void *arg, enum pn_status status, const struct pn_err *err)
 {
     struct pull *p = arg;
-    tell_pulled(p->lead, &p->set, status, err);
-    pull_free(p);
+    struct lead *d = p->lead;
+    const struct file_set set = p->set;
+    lead_pin(d);
+    pull_free(p); /* its fetch is gone: what follows must not cancel it */
+    tell_pulled(d, &set, status, err);
+    lead_unpin(d);
 }
 
 void lead_cancel_pulls(struct lead *d)
@@ -426,6 +428,19 @@ void lead_cancel_pulls(struct lead *d)
     while (d->pulls != NULL) {
         transfer_cancel(d->pulls->fetch);
         pull_free(d->pulls);
+    }
+}
+
+void lead_unpull(struct lead *d, uint64_t slice, uint64_t attempt)
+{
+    struct pull *p = d->pulls;
+    while (p != NULL && (p->set.slice != slice || p->set.attempt != attempt)) {
+        p = p->next;
+    }
+    if (p != NULL) { /* else it is handed over, or could not begin: nothing to cancel */
+        transfer_cancel(p->fetch);
+        pull_free(p);
+        lead_release(d, slice, attempt); /* what has come of it */
     }
 }
 
@@ -474,10 +489,14 @@ void lead_pull(struct lead *d, const struct master_action *x)
         start_disk_work(d, x->slice, x->attempt, true);
         return;
     }
+    const struct ballot *b = master_ballot(d->core, x->slice, x->attempt);
+    if (b == NULL) {
+        return; /* let go of in the same step */
+    }
     struct transfer_output outputs[JOB_OUTPUTS_MAX];
-    for (uint8_t i = 0; i < x->file_count; i++) {
+    for (uint8_t i = 0; i < b->file_count; i++) {
         outputs[i] =
-            (struct transfer_output){x->files[i].index, x->files[i].size, x->files[i].root};
+            (struct transfer_output){b->files[i].index, b->files[i].size, b->files[i].root};
     }
     const struct file_set set = set_of(d, x->slice, x->attempt);
     struct pull *pull = p != NULL ? calloc(1, sizeof *pull) : NULL;
@@ -491,7 +510,7 @@ void lead_pull(struct lead *d, const struct master_action *x)
     pull->next = d->pulls;
     d->pulls = pull;
     lead_pin(d);
-    if (transfer_fetch_outputs(d->of->config.transfer, p, &set, outputs, x->file_count, on_pulled,
+    if (transfer_fetch_outputs(d->of->config.transfer, p, &set, outputs, b->file_count, on_pulled,
                                pull, &pull->fetch, &err) != PN_OK) {
         log_write(LOG_WARN, "master", "outputs: %s", err.text);
         fail_later(d, &set);

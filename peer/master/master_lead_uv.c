@@ -108,6 +108,7 @@ static void run_over(struct lead *d)
     d->ended_ms = clock_now_ms();
     d->ended_wall_ms = clock_wall_ms();
     close_timer(d);
+    lead_cancel_pulls(d);
     char job[DIGEST_SHORT_BYTES];
     digest_short(&d->job, job);
     log_write(LOG_INFO, "master", "job %s: over after %llu ms, %llu of %llu slices final", job,
@@ -152,6 +153,9 @@ static void carry_out(struct lead *d, const struct master_action *x)
         break;
     case MASTER_DO_PULL:
         lead_pull(d, x);
+        break;
+    case MASTER_DO_UNPULL:
+        lead_unpull(d, x->slice, x->attempt);
         break;
     case MASTER_DO_JUDGE:
         lead_judge(d, x->slice, x->attempt);

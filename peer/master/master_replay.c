@@ -37,6 +37,7 @@ static void replay_output(struct master *m, const struct record_output *o)
     struct ballot *b = s != NULL ? tally_find(&s->tally, o->attempt) : NULL;
     if (b != NULL) {
         b->copy = COPY_HERE; /* a vote and all its outputs' rows are one transaction */
+        b->stored = o->in_file;
     }
 }
 

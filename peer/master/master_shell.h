@@ -166,6 +166,7 @@ void leads_crew_gone(struct leads *l, const struct port *p);
 
 /* master_judge_uv.c */
 void lead_pull(struct lead *d, const struct master_action *x);
+void lead_unpull(struct lead *d, uint64_t slice, uint64_t attempt);
 void lead_cancel_pulls(struct lead *d);
 void lead_judge(struct lead *d, uint64_t slice, uint64_t attempt);
 void lead_judge_committed(struct lead *d);

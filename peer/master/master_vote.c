@@ -206,9 +206,11 @@ static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t r
                             struct pn_err *err)
 {
     struct ballot *earlier = earlier_ballot(s, w, v->what.attempt);
+    bool stored = false;
     /* A claim that nobody can back any more gives way to what the same worker found instead. */
     if (earlier != NULL && earlier->attempt == v->what.attempt && earlier->copy == COPY_LOST &&
         !digest_equal(&earlier->outputs, &v->outputs_hash) && !s->provisional && !s->final_queued) {
+        stored = earlier->stored; /* under the same name as what comes now */
         tally_remove(&s->tally, earlier);
         earlier = NULL;
     }
@@ -228,6 +230,7 @@ static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t r
         .class = v->class,
         .code = v->code,
         .own = w->own,
+        .stored = stored,
     };
     enum pn_status status = copy_files(&b, v) ? tally_add_take(&s->tally, &b) : PN_E_NO_MEMORY;
     if (status != PN_OK) {

@@ -30,6 +30,7 @@ struct ballot {
     bool own; /* the master's own run */
     enum tally_copy copy;
     bool late;                 /* COPY_PULLING, and not waited for any more */
+    bool stored;               /* a file here holds them, or did: somebody is to drop it */
     struct work_output *files; /* owned once added; NULL when unknown or none */
     uint8_t file_count;
 };

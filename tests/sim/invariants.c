@@ -148,7 +148,16 @@ static void check_vote(struct sim *s, const struct sim_master *m, const struct r
             n->index);
 }
 
-/* Distinct identities, in distinct networks, whose votes on disk agree with a final. */
+static bool is_liar(const struct sim_master *m, const struct digest *peer)
+{
+    const struct worker_entry *w = table_get(&m->core->roster.by_peer, peer->b);
+    return w != NULL && w->liar;
+}
+
+/*
+ * Distinct identities, in distinct networks, whose votes on disk agree with a final; none of them a
+ * liar as far as the master knows after this step.
+ */
 static uint32_t agreeing(const struct sim_master *m, const struct record_final *f, bool *own)
 {
     const struct record_vote *seen[TALLY_BALLOTS_MAX];
@@ -158,7 +167,7 @@ static uint32_t agreeing(const struct sim_master *m, const struct record_final *
         for (size_t k = 0; k < m->disk.batches[i].count; k++) {
             const struct record *r = &m->disk.batches[i].records[k];
             if (r->kind != RECORD_VOTE || r->vote.slice != f->slice ||
-                !digest_equal(&r->vote.outputs, &f->outputs)) {
+                !digest_equal(&r->vote.outputs, &f->outputs) || is_liar(m, &r->vote.worker)) {
                 continue;
             }
             *own = *own || r->vote.own;

@@ -79,6 +79,27 @@ static void check_need(struct sim *s, const struct sim_master *m, const struct o
             "slice %llu is ready and not marked so, or the reverse", LLU(o->slice));
 }
 
+static uint32_t pulling(const struct open_slice *o)
+{
+    uint32_t count = 0;
+    for (uint8_t i = 0; i < o->tally.count; i++) {
+        count += o->tally.ballots[i].copy == COPY_PULLING;
+    }
+    return count;
+}
+
+/* Nothing comes that nobody waits for; but our own worker is not to be stopped. */
+static void check_pulls(struct sim *s, const struct sim_master *m)
+{
+    for (size_t i = 0; i < m->pull_count; i++) {
+        const struct sim_event *e = m->pulls[i];
+        const struct sim_link *l = sim_link_of(s, e->link);
+        const struct ballot *b = master_ballot(m->core, e->slice, e->attempt);
+        REQUIRE((l != NULL && l->own) || (b != NULL && b->copy == COPY_PULLING),
+                "master %u pulls outputs of slice %llu for nobody", m->job, LLU(e->slice));
+    }
+}
+
 void sim_watch_step(struct sim *s, struct sim_master *m)
 {
     const struct master *core = m->core;
@@ -90,10 +111,15 @@ void sim_watch_step(struct sim *s, struct sim_master *m)
     }
     size_t place = 0;
     const struct open_slice *o;
+    uint32_t pulls = 0;
     while (!s->failed && (o = table_next(&core->plan.open, &place)) != NULL) {
         check_tally(s, m, o);
         check_need(s, m, o);
+        pulls += pulling(o);
     }
+    REQUIRE(s->failed || pulls == core->pull_count, "master %u counts %u pulls of %u", m->job,
+            core->pull_count, pulls);
+    check_pulls(s, m);
     REQUIRE(core->ack_count <= ASKED_MAX && core->sealing_count <= m->config.slice_count,
             "master %u: a queue grows without bound", m->job);
 }

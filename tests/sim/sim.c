@@ -330,6 +330,7 @@ void sim_fini(struct sim *s)
             sim_master_down(s, m);
             sim_disk_fini(&m->disk);
             free(m->files);
+            free(m->pulls);
             sim_watch_free(m);
         }
         free(n->outputs);

@@ -264,6 +264,8 @@ struct sim_master {
     struct sim_disk disk;
     struct sim_output *files; /* pulled and durable */
     size_t file_count, file_cap;
+    struct sim_event **pulls; /* on their way */
+    size_t pull_count, pull_cap;
     bool ended;  /* durably, and for good */
     bool ending; /* its present core has decided to end */
     bool cancelled;

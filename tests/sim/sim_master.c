@@ -56,6 +56,7 @@ void sim_master_down(struct sim *s, struct sim_master *m)
     m->core = NULL;
     master_actions_fini(&m->actions);
     sim_arm(s, &m->timer, SIM_NEVER);
+    m->pull_count = 0;
 }
 
 /* --- the disk --------------------------------------------------------------------------------- */
@@ -156,6 +157,20 @@ static void release(struct sim *s, struct sim_master *m, const struct master_act
     }
 }
 
+/* As transfer_cancel: nothing comes any more, but of our own worker. */
+static void unpull(struct sim *s, struct sim_master *m, const struct master_action *x)
+{
+    for (size_t i = 0; i < m->pull_count; i++) {
+        struct sim_event *e = m->pulls[i];
+        const struct sim_link *l = sim_link_of(s, e->link);
+        if (e->slice == x->slice && e->attempt == x->attempt && (l == NULL || !l->own)) {
+            e->epoch--; /* as if of before a crash */
+            m->pulls[i] = m->pulls[--m->pull_count];
+            return;
+        }
+    }
+}
+
 static void carry_out(struct sim *s, struct sim_master *m, const struct master_action *x)
 {
     struct sim_event *e;
@@ -179,10 +194,17 @@ static void carry_out(struct sim *s, struct sim_master *m, const struct master_a
         e->slice = x->slice;
         e->attempt = x->attempt;
         e->link = x->link;
+        if (pull) {
+            m->pulls = sim_grow(m->pulls, m->pull_count, &m->pull_cap, sizeof(struct sim_event *));
+            m->pulls[m->pull_count++] = e;
+        }
         sim_trace(s, "master %u %s slice %llu", m->job, pull ? "pulls" : "judges",
                   (unsigned long long)x->slice);
         break;
     }
+    case MASTER_DO_UNPULL:
+        unpull(s, m, x);
+        break;
     case MASTER_DO_RELEASE:
         release(s, m, x);
         break;
@@ -261,6 +283,12 @@ enum pn_status sim_master_frame(struct sim *s, const struct sim_link *l, const s
 
 static void pulled(struct sim *s, struct sim_master *m, const struct sim_event *e)
 {
+    for (size_t i = 0; i < m->pull_count; i++) {
+        if (m->pulls[i] == e) {
+            m->pulls[i] = m->pulls[--m->pull_count];
+            break;
+        }
+    }
     const struct sim_link *l = sim_link_of(s, e->link);
     bool here = l != NULL && l->end[0].session != NULL && l->end[1].session != NULL;
     if (here) {

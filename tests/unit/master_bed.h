@@ -96,11 +96,11 @@ static inline void say_actions(void)
                                           [RECORD_LIE] = "lie",
                                           [RECORD_JOB_STATE] = "state"};
     static const char *const kinds[] = {
-        [MASTER_DO_SEND] = "",           [MASTER_DO_CLOSE] = "close",
-        [MASTER_DO_PULL] = "pull",       [MASTER_DO_JUDGE] = "judge",
-        [MASTER_DO_RELEASE] = "forget",  [MASTER_TELL_FINAL] = "final!",
-        [MASTER_TELL_LIE] = "lie!",      [MASTER_TELL_ENDED] = "ended!",
-        [MASTER_TELL_BROKEN] = "broken!"};
+        [MASTER_DO_SEND] = "",          [MASTER_DO_CLOSE] = "close",
+        [MASTER_DO_PULL] = "pull",      [MASTER_DO_UNPULL] = "unpull",
+        [MASTER_DO_JUDGE] = "judge",    [MASTER_DO_RELEASE] = "forget",
+        [MASTER_TELL_FINAL] = "final!", [MASTER_TELL_LIE] = "lie!",
+        [MASTER_TELL_ENDED] = "ended!", [MASTER_TELL_BROKEN] = "broken!"};
     for (size_t i = 0; i < actions.record_count; i++) {
         say("(%s) ", records[actions.records[i].kind]);
     }

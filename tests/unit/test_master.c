@@ -187,6 +187,78 @@ static void a_dispute(void **state)
     expect("(vote) (output) (final) (lie) 2<ended ");
 }
 
+/*
+ * One own run convicts two. Slice 1 waits on what one of them and an honest worker say alike: it is
+ * weighed when both are gone from it, and nothing is had from either.
+ */
+static void two_liars_at_once(void **state)
+{
+    (void)state;
+    open_master(2, 2);
+    start();
+    (void)enlist(2, 1);
+    (void)enlist(3, 1);
+    link_down(2);
+    (void)enlist(4, 1);
+    expect("2<0 2<1 3<0 3<1 4<0 4<1 ");
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .slice = 1, .says = 'z', .big = true});
+    (void)vote((struct ballot_paper){.link = 3, .slice = 1, .says = 'x', .big = true});
+    (void)vote((struct ballot_paper){.link = 4, .slice = 1, .says = 'x', .big = true});
+    expect("(vote) (vote) (vote) ");
+    (void)vote((struct ballot_paper){.link = 2, .slice = 0, .says = 'p'});
+    (void)vote((struct ballot_paper){.link = 3, .slice = 0, .says = 'q'});
+    (void)enlist(1, 0);
+    expect("(vote) (output) (vote) (output) 1<0 ");
+    (void)vote((struct ballot_paper){.link = 1, .slice = 0, .says = 'r'});
+    expect("(vote) (output) (final) (lie) (lie) 2<ended 3<ended ");
+    const struct open_slice *s = master_open_slice(master, 1);
+    assert_int_equal(s->tally.count, 1);
+    assert_int_equal(s->need, 1);
+    assert_false(s->provisional);
+}
+
+/* What was pulled from a liar goes when the lie is durable: before, a crash would bring it back. */
+static void the_files_of_a_liar(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    config.rule.proof = true;
+    config.judged = true;
+    master_free(master);
+    master = master_new(&config);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    pulled(2, 0, PN_OK);
+    committed(PN_OK);
+    expect("2<0 (vote) pull (output) judge 2<keep ");
+    (void)step((struct master_event){.kind = MASTER_JUDGED, .attempt = given[2][0]});
+    expect("(lie) 2<ended ");
+    committed(PN_OK);
+    expect("lie! forget ");
+}
+
+/* Here, but not to be read: made once more, and pulled once more. */
+static void outputs_that_cannot_be_read(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    config.rule.proof = true;
+    config.judged = true;
+    master_free(master);
+    master = master_new(&config);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    expect("2<0 (vote) (output) judge ");
+    (void)step((struct master_event){
+        .kind = MASTER_JUDGED, .attempt = given[2][0], .status = PN_E_SYSTEM});
+    now_ms += 60 * 1000;
+    (void)step((struct master_event){.kind = MASTER_TICK});
+    expect("2<0 ");
+}
+
 static void a_failed_slice_needs_two(void **state)
 {
     (void)state;
@@ -364,6 +436,9 @@ int main(void)
         TEST(a_pull_of_before_a_resume),
         TEST(votes_that_do_not_count),
         TEST(a_dispute),
+        TEST(two_liars_at_once),
+        TEST(the_files_of_a_liar),
+        TEST(outputs_that_cannot_be_read),
         TEST(a_failed_slice_needs_two),
         TEST(the_ledger_fails),
         TEST(who_gives_up_rests),

@@ -32,8 +32,9 @@ struct link {
     struct addr remote;
     struct tls *tls;
     struct session *session;
-    struct buffer flying; /* ciphertext that libuv has */
-    uint64_t due_ms;      /* of the handshake, later of link_finish; else UINT64_MAX */
+    struct buffer flying;  /* ciphertext that libuv has */
+    uint64_t due_ms;       /* of the handshake, later of link_finish; else UINT64_MAX */
+    uint64_t taken_due_ms; /* while is_flying: when the other side must have taken it */
     struct pn_err why;
     bool outbound;
     bool connected;

@@ -172,6 +172,7 @@ static void flush(struct link *l)
         return;
     }
     l->is_flying = true;
+    l->taken_due_ms = clock_now_ms() + l->context->times.session.frame_ms;
 }
 
 enum pn_status link_send(struct link *l, enum session_lane lane, const struct frame *f)
@@ -312,8 +313,12 @@ void link_pause(struct link *l, bool paused)
     if (l->closing || l->finishing || l->paused == paused) {
         return;
     }
+    uint64_t now_ms = clock_now_ms();
     l->paused = paused;
-    session_pause(l->session, clock_now_ms(), paused);
+    session_pause(l->session, now_ms, paused);
+    if (!paused && !l->secured) { /* the handshake could not go on: its whole time again */
+        l->due_ms = now_ms + l->context->times.connect_ms;
+    }
     if (l->connected) {
         read_or_stop(l);
     }
@@ -327,10 +332,12 @@ void link_tick(struct link *l, uint64_t now_ms)
     if (l->closing) {
         return;
     }
-    if (now_ms >= l->due_ms) {
+    if (now_ms >= l->due_ms && (!l->paused || !l->connected)) {
         fail(l, PN_E_TIMEOUT, "%s within %u ms",
              l->connected ? "the handshake was not done" : "no connection",
              l->context->times.connect_ms);
+    } else if (l->is_flying && now_ms >= l->taken_due_ms) {
+        fail(l, PN_E_TIMEOUT, "nothing was taken for %u ms", l->context->times.session.frame_ms);
     } else if (now_ms >= session_deadline_ms(l->session)) {
         if (session_tick(l->session, now_ms, &err) != PN_OK) {
             fail(l, err.status, "%s", err.text);

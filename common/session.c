@@ -99,6 +99,9 @@ static enum pn_status take_ping(struct session *s, const struct frame *f, struct
     if ((f->flags & FRAME_ANSWER) != 0) {
         return PN_OK; /* that it was heard is all we wanted */
     }
+    if (s->lanes[SESSION_CONTROL].bytes >= SESSION_PING_QUEUE_MAX) {
+        return PN_OK; /* who does not take what we say needs no answer to know that we live */
+    }
     const struct frame answer = {.type = FRAME_PING, .flags = FRAME_ANSWER, .request = f->request};
     enum pn_status status = session_send(s, SESSION_CONTROL, &answer);
     if (status != PN_OK) {

@@ -256,6 +256,25 @@ static void a_finishing_link_does_not_wait_for_ever(void **state)
     close_bed(&b);
 }
 
+/* Its kernel says that it is there, it even speaks, but it takes nothing: that has an end too. */
+static void who_takes_nothing_is_closed(void **state)
+{
+    (void)state;
+    struct bed b;
+    open_bed(&b);
+    link_context_set_times(b.contexts[DIALLER],
+                           &(struct link_times){5000, {5000, 1000, 100000, 100000}});
+    dial(&b);
+    run_until(&b, both_up);
+    link_pause(b.ends[LISTENER].link, true);
+    b.ends[DIALLER].to_send = POUR_BYTES;
+    pour(&b.ends[DIALLER]);
+    run_until(&b, dialler_closed);
+    assert_int_equal(b.ends[DIALLER].why, PN_E_TIMEOUT);
+    assert_string_equal(b.ends[DIALLER].reason, "nothing was taken for 1000 ms");
+    close_bed(&b);
+}
+
 /* The other side has gone; what we write raises SIGPIPE where nobody has seen to it. */
 static void writing_to_the_gone_closes(void **state)
 {
@@ -310,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_refused_frame_closes_with_its_reason),
         cmocka_unit_test(finishing_delivers_what_is_queued),
         cmocka_unit_test(a_finishing_link_does_not_wait_for_ever),
+        cmocka_unit_test(who_takes_nothing_is_closed),
         cmocka_unit_test(writing_to_the_gone_closes),
         cmocka_unit_test(many_links_come_and_go),
     };

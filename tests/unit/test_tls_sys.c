@@ -220,8 +220,37 @@ static void show_certificate(SSL *ssl)
     EVP_PKEY_free(key);
 }
 
+/* Has new keys made `count` times, each with some bytes of data if `data`; what our side says. */
+static enum pn_status change_keys(SSL *ssl, struct tls *t, int count, size_t data,
+                                  struct pn_err *err)
+{
+    static uint8_t zeros[16 * 1024];
+    static uint8_t bytes[64 * 1024];
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(ssl), 1);
+        for (size_t sent = 0; sent < data; sent += sizeof zeros) {
+            assert_int_equal(SSL_write(ssl, zeros, sizeof zeros), sizeof zeros);
+        }
+        int len;
+        while ((len = BIO_read(SSL_get_wbio(ssl), bytes, sizeof bytes)) > 0) {
+            tls_input(t, (struct pn_bytes){bytes, (size_t)len});
+            size_t got;
+            do {
+                static uint8_t plain[TLS_RECORD_BYTES];
+                enum pn_status status = tls_read(t, plain, sizeof plain, &got, err);
+                if (status != PN_OK) {
+                    return status;
+                }
+            } while (got > 0);
+        }
+    }
+    return PN_OK;
+}
+
 /* Somebody else's client, with any ALPN or none; PN_OK when our side takes it. */
-static enum pn_status visit(const char *alpn, int version, bool certified, struct pn_err *err)
+static enum pn_status visit(const char *alpn, int version, bool certified, int key_changes,
+                            size_t data, struct pn_err *err)
 {
     struct pair p;
     open_pair(&p);
@@ -257,26 +286,40 @@ static enum pn_status visit(const char *alpn, int version, bool certified, struc
         buffer_fini(&b);
     }
     assert_int_equal(p.server.done, status == PN_OK);
+    if (status == PN_OK) {
+        status = change_keys(ssl, p.server.tls, key_changes, data, err);
+    }
     SSL_free(ssl);
     SSL_CTX_free(ctx);
     close_pair(&p);
     return status;
 }
 
+static void keys_may_change_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct pn_err err;
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, 8, 0, &err), PN_OK);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, 50, 1024 * 1024, &err), PN_OK);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, 10, 0, &err), PN_E_MALFORMED);
+    assert_string_equal(err.text, "TLS: changes its keys for ever");
+}
+
 static void other_protocols_are_refused(void **state)
 {
     (void)state;
     struct pn_err err;
-    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, &err), PN_OK); /* dates ignored */
-    assert_int_equal(visit("\x02h2\x07preon/1", TLS1_3_VERSION, true, &err), PN_OK);
-    assert_int_equal(visit("\x02h2", TLS1_3_VERSION, true, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, true, 0, 0, &err),
+                     PN_OK); /* dates ignored */
+    assert_int_equal(visit("\x02h2\x07preon/1", TLS1_3_VERSION, true, 0, 0, &err), PN_OK);
+    assert_int_equal(visit("\x02h2", TLS1_3_VERSION, true, 0, 0, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: no application protocol");
-    assert_int_equal(visit("\x07preon/2", TLS1_3_VERSION, true, &err), PN_E_MALFORMED);
-    assert_int_equal(visit(NULL, TLS1_3_VERSION, true, &err), PN_E_UNSUPPORTED);
+    assert_int_equal(visit("\x07preon/2", TLS1_3_VERSION, true, 0, 0, &err), PN_E_MALFORMED);
+    assert_int_equal(visit(NULL, TLS1_3_VERSION, true, 0, 0, &err), PN_E_UNSUPPORTED);
     assert_string_equal(err.text, "TLS: the other side does not ask for preon/1");
-    assert_int_equal(visit("\x07preon/1", TLS1_2_VERSION, true, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/1", TLS1_2_VERSION, true, 0, 0, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: unsupported protocol");
-    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, false, &err), PN_E_MALFORMED);
+    assert_int_equal(visit("\x07preon/1", TLS1_3_VERSION, false, 0, 0, &err), PN_E_MALFORMED);
     assert_string_equal(err.text, "TLS: peer did not return a certificate");
 }
 
@@ -348,6 +391,7 @@ int main(void)
         cmocka_unit_test(any_bent_bit_ends_it),
         cmocka_unit_test(a_bent_handshake_is_never_done),
         cmocka_unit_test(garbage_is_malformed),
+        cmocka_unit_test(keys_may_change_but_not_for_ever),
         cmocka_unit_test(other_protocols_are_refused),
         cmocka_unit_test(memory_may_be_short_anywhere),
     };

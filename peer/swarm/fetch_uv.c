@@ -192,10 +192,9 @@ static void obey(struct fetch *f, const struct swarm_action *o)
         }
         break;
     case SWARM_DROP_SOURCE:
-        f->t->counts.blocks_bad++;
         if (p != NULL) {
             stop_asks(f, p);
-            transfer_ban(f->t, p->port, "sent what does not hash right");
+            p->port->close(p->port, "sent what does not hash right");
         }
         break;
     case SWARM_DONE:
@@ -320,7 +319,7 @@ void fetch_have(struct fetch *f, struct partner *p, const struct data_have *have
         fetch_event(f, ev);
     }
     for (uint32_t i = 0; i < have->range_count && !f->over; i++) {
-        ev.kind = SWARM_HAVE;
+        ev.kind = i + 1 < have->range_count ? SWARM_HAVE_PART : SWARM_HAVE;
         ev.first = have->ranges[i].first;
         ev.count = have->ranges[i].count;
         fetch_event(f, ev);
@@ -377,7 +376,8 @@ void fetch_refused(struct fetch *f, struct partner *p, struct ask *a, const stru
 struct intake {
     struct work work;
     struct fetch *fetch;
-    uint32_t source; /* port */
+    uint32_t source;    /* port, and whose it is: */
+    struct digest peer; /* a liar may be gone when the lie is found */
     uint32_t file, index;
     uint32_t block; /* numbered through */
     uint32_t length;
@@ -446,6 +446,8 @@ static void intake_done(struct work *w)
         fetch_event(f, ev);
     } else if (w->status == PN_E_MISMATCH) {
         ev.kind = leaves ? SWARM_LEAVES_BAD : SWARM_BLOCK_BAD;
+        f->t->counts.blocks_bad++;
+        transfer_ban(f->t, &in->peer, "sent what does not hash right");
         fetch_event(f, ev);
     } else {
         fetch_fail(f, w->status, &w->err); /* our own disk */
@@ -482,6 +484,7 @@ void fetch_block_arrived(struct fetch *f, struct partner *p, struct ask *a)
     }
     struct swarm_event ev = {.source = p->port->id, .tag = a->tag, .count = a->total};
     in->source = p->port->id;
+    in->peer = p->port->peer;
     in->block = a->first;
     in->file = layout_file(&f->shelf->layout, a->first, &in->index);
     in->length = layout_block_length(&f->shelf->layout, a->first);
@@ -522,6 +525,7 @@ void fetch_leaves_arrived(struct fetch *f, struct partner *p, struct ask *a,
     fetch_event(f, ev);
     if (in != NULL) {
         in->source = p->port->id;
+        in->peer = p->port->peer;
         in->file = file;
         in->digests = f->leaves[file];
         f->leaves[file] = NULL;

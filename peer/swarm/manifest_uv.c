@@ -43,8 +43,12 @@ static enum pn_status ask_on(struct transfer_fetch *m)
     a->manifest = m;
     m->deadline_ms = clock_now_ms() + ANSWER_MS;
     data_manifest_ask_write(&(struct data_manifest_ask){m->job, (uint32_t)m->text.len}, &w);
-    return partner_send(m->partner, SESSION_CONTROL, FRAME_MANIFEST, FRAME_CRITICAL, a->number,
-                        writer_done(&w));
+    enum pn_status status = partner_send(m->partner, SESSION_CONTROL, FRAME_MANIFEST,
+                                         FRAME_CRITICAL, a->number, writer_done(&w));
+    if (status != PN_OK) {
+        ask_free(m->partner, a);
+    }
+    return status;
 }
 
 void manifest_answer(struct transfer_fetch *m, const struct data_manifest *piece)

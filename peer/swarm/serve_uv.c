@@ -137,11 +137,13 @@ static void read_done(struct work *w)
     struct serving *q = (struct serving *)w;
     struct partner *p = q->partner;
     q->state = SERVING_SENDS;
-    if (p == NULL) { /* it has gone, or does not want it any more */
+    if (p == NULL) { /* it has gone */
         serving_free(q);
         return;
     }
-    if (w->status == PN_OK && q->type == FRAME_MANIFEST) {
+    if (q->stopped) {
+        refuse_serving(q, DATA_E_STOPPED, "");
+    } else if (w->status == PN_OK && q->type == FRAME_MANIFEST) {
         send_manifest(q);
     } else if (w->status != PN_OK) {
         bool lost = w->status == PN_E_NOT_FOUND || w->status == PN_E_RANGE;
@@ -400,7 +402,9 @@ void serve_stop(struct partner *p, uint32_t number)
 {
     for (struct serving *q = p->queue; q != NULL; q = q->next) {
         if (q->number == number) {
-            if (q->sent > 0) { /* an error in the control lane would overtake what was sent */
+            /* An error in the control lane would overtake what was sent. And what is being read
+             * keeps its place: the pool has it, and a partner has no more there than READ_AHEAD. */
+            if (q->sent > 0 || q->state == SERVING_READS) {
                 q->stopped = true;
             } else {
                 refuse_serving(q, DATA_E_STOPPED, "");

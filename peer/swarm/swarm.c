@@ -315,6 +315,7 @@ static void on_source_event(struct swarm *s, const struct swarm_event *ev, struc
         remove_source(s, src);
         break;
     case SWARM_HAVE:
+    case SWARM_HAVE_PART:
         told_have(s, src, ev->first, ev->count);
         break;
     case SWARM_HAVE_ALL:
@@ -360,6 +361,7 @@ static void on_event(struct swarm *s, const struct swarm_event *ev, struct swarm
         break;
     case SWARM_SOURCE_LOST:
     case SWARM_HAVE:
+    case SWARM_HAVE_PART:
     case SWARM_HAVE_ALL:
     case SWARM_BEGUN:
     case SWARM_BYTES:
@@ -408,8 +410,9 @@ void swarm_step(struct swarm *s, const struct swarm_event *ev, struct swarm_acti
         }
         return;
     }
-    /* Bytes on their way change nothing about whom to ask. */
-    if (ev->kind != SWARM_BYTES || s->more || ev->now_ms >= s->endgame_at_ms) {
+    /* Bytes on their way change nothing about whom to ask; nor does half of what somebody has. */
+    bool changes = ev->kind != SWARM_BYTES && ev->kind != SWARM_HAVE_PART;
+    if (changes || s->more || ev->now_ms >= s->endgame_at_ms) {
         swarm_ask(s, ev->now_ms, out);
     }
 }

@@ -41,6 +41,7 @@ enum swarm_event_kind {
     SWARM_SOURCE_ADDED, /* source. PN_E_FULL is silent: it is not used */
     SWARM_SOURCE_LOST,  /* source */
     SWARM_HAVE,         /* source has blocks first .. first + count - 1 */
+    SWARM_HAVE_PART,    /* the same, and more of it is told at once: nobody is asked yet */
     SWARM_HAVE_ALL,     /* source */
     SWARM_BEGUN,        /* source, tag: "any" is answered with block `first` */
     SWARM_BYTES,        /* source, tag: count bytes of the answer have come */

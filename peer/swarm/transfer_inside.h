@@ -189,7 +189,7 @@ struct partner *transfer_partner(struct transfer *t, struct port *port, bool mak
 enum pn_status partner_send(struct partner *p, enum session_lane lane, uint8_t type, uint8_t flags,
                             uint32_t number, struct pn_bytes body);
 bool transfer_banned(struct transfer *t, const struct digest *peer);
-void transfer_ban(struct transfer *t, struct port *port, const char *reason);
+void transfer_ban(struct transfer *t, const struct digest *peer, const char *reason);
 
 /* --- ask_uv.c --- */
 struct ask *ask_new(struct partner *p, uint8_t type); /* NULL when memory is short */

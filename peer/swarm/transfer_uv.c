@@ -237,15 +237,15 @@ static void forget_old_bans(struct transfer *t)
     } while (old != NULL);
 }
 
-void transfer_ban(struct transfer *t, struct port *port, const char *reason)
+void transfer_ban(struct transfer *t, const struct digest *peer, const char *reason)
 {
-    struct ban *ban = table_get(&t->bans, port->peer.b);
+    struct ban *ban = table_get(&t->bans, peer->b);
     if (ban == NULL) {
         forget_old_bans(t);
         ban = calloc(1, sizeof *ban);
         if (ban != NULL) {
-            ban->peer = port->peer;
-            if (table_put(&t->bans, port->peer.b, ban) != PN_OK) {
+            ban->peer = *peer;
+            if (table_put(&t->bans, peer->b, ban) != PN_OK) {
                 free(ban);
                 ban = NULL; /* full of liars: this one is only disconnected */
             }
@@ -254,10 +254,9 @@ void transfer_ban(struct transfer *t, struct port *port, const char *reason)
     if (ban != NULL) {
         ban->until_ms = clock_now_ms() + BAN_MS;
     }
-    char peer[DIGEST_SHORT_BYTES];
-    digest_short(&port->peer, peer);
-    log_write(LOG_WARN, "swarm", "peer %s %s: not a source for an hour", peer, reason);
-    port->close(port, reason);
+    char name[DIGEST_SHORT_BYTES];
+    digest_short(peer, name);
+    log_write(LOG_WARN, "swarm", "peer %s %s: not a source for an hour", name, reason);
 }
 
 /* --- frames --- */

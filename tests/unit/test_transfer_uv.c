@@ -584,6 +584,44 @@ static void what_is_cancelled_is_not_heard_of_again(void **state)
     free_job();
 }
 
+/* Who asks and takes back for ever has no more of the pool than who only asks. */
+static void what_is_taken_back_keeps_its_place_until_read(void **state)
+{
+    (void)state;
+    make_job(0);
+    struct end *e = join(1, 0);
+    struct end *server = e->other;
+    e->owner = UINT32_MAX; /* answers stay in its inbox */
+    enum { PAIRS = 500 };
+    const struct data_block_ask ask = {.set = file_set_of_job(&job)};
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        uint8_t body[128];
+        struct writer w = writer_of(body, sizeof body);
+        data_block_ask_write(&ask, &w);
+        struct frame f = {.type = FRAME_BLOCK,
+                          .request = TRANSFER_REQUEST_BIT | (i + 1),
+                          .body = writer_done(&w)};
+        assert_int_equal(transfer_frame(transfers[0], &server->port, &f, &err), PN_OK);
+        if (i == 0) { /* the shelf opens; then the pool has work */
+            run_rounds(50);
+        }
+        w = writer_of(body, sizeof body);
+        data_stop_write(TRANSFER_REQUEST_BIT | (i + 1), &w);
+        f = (struct frame){.type = FRAME_STOP, .body = writer_done(&w)};
+        assert_int_equal(transfer_frame(transfers[0], &server->port, &f, &err), PN_OK);
+        assert_true(transfers[0]->serving_count <= 3); /* READ_AHEAD */
+    }
+    while (transfers[0]->serving_count > 0) {
+        run_rounds(1);
+    }
+    uint32_t answers = 0;
+    for (const struct queued *q = e->inbox; q != NULL; q = q->next) {
+        answers += (q->frame.flags & FRAME_ANSWER) != 0 && (q->frame.flags & FRAME_MORE) == 0;
+    }
+    assert_int_equal(answers, PAIRS); /* each has exactly one */
+    free_job();
+}
+
 static void answers_that_were_not_asked_for_close_the_link(void **state)
 {
     (void)state;
@@ -613,6 +651,7 @@ int main(void)
         TEST(outputs_that_are_not_there_fail),
         TEST(outputs_that_never_come_are_given_up),
         TEST(what_is_cancelled_is_not_heard_of_again),
+        TEST(what_is_taken_back_keeps_its_place_until_read),
         TEST(answers_that_were_not_asked_for_close_the_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

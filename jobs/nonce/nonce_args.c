@@ -304,7 +304,8 @@ static enum pn_status read_target(const struct args *a, struct nonce_puzzle *p, 
 nonce_count nonce_args_default_count(double chance)
 {
     const double most = 18446744073709551616.0; /* 2^64 */
-    double count = ceil(log(1e-6) / log1p(-chance));
+    double count = chance < 1 ? ceil(log(1e-6) / log1p(-chance)) : 1;
+    count = count > 1 ? count : 1; /* a target of almost all ones */
     return count < most ? (nonce_count)count : (nonce_count)1 << 64;
 }
 
@@ -429,12 +430,15 @@ enum { HITS_EXPECTED_MAX = 2048 }; /* half of what a report lists */
 enum pn_status nonce_args_check_slices(const struct nonce_puzzle *p, uint64_t slices,
                                        struct pn_err *err)
 {
-    nonce_count count = nonce_range_count(p->range);
-    if (slices == 0 || slices > count) {
+    const nonce_count count = nonce_range_count(p->range);
+    const nonce_count allowed = count < NONCE_PARTS_MAX ? count : NONCE_PARTS_MAX;
+    if (slices == 0 || slices > allowed) {
+        char all[NONCE_COUNT_TEXT_BYTES];
         char most[NONCE_COUNT_TEXT_BYTES];
-        nonce_args_count_text(count, most);
+        nonce_args_count_text(count, all);
+        nonce_args_count_text(allowed, most);
         return pn_fail(err, PN_E_RANGE, "%" PRIu64 " slices of %s nonces; allowed are 1 to %s",
-                       slices, most, most);
+                       slices, all, most);
     }
     double hits = nonce_puzzle_chance(p) * (double)count / (double)slices;
     if (p->goal == NONCE_ALL && hits > HITS_EXPECTED_MAX) {

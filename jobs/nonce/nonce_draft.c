@@ -76,7 +76,7 @@ enum pn_status nonce_draft(const struct args *a, const struct nonce_puzzle *p,
     char count[NONCE_COUNT_TEXT_BYTES];
     job_draft_init(out);
     nonce_args_count_text(nonce_range_count(p->range), count);
-    (void)snprintf(out->name, sizeof out->name, "nonce-%.1f", -log2(nonce_puzzle_chance(p)));
+    (void)snprintf(out->name, sizeof out->name, "nonce-%.1f", fabs(log2(nonce_puzzle_chance(p))));
     out->output = nonce_program.output;
     out->stop = p->goal == NONCE_FIRST    ? STOP_FIRST
                 : p->goal == NONCE_LOWEST ? STOP_LOWEST

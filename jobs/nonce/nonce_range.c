@@ -5,7 +5,7 @@
 struct nonce_range nonce_range_part(struct nonce_range r, uint64_t index, uint64_t parts)
 {
     nonce_count count = nonce_range_count(r);
-    assert(index < parts && parts <= UINT64_C(1) << 32 && parts <= count);
+    assert(index < parts && parts <= NONCE_PARTS_MAX && parts <= count);
     uint64_t from = (uint64_t)(count * index / parts);
     uint64_t to = (uint64_t)(count * (index + 1) / parts - 1);
     return (struct nonce_range){r.first + from, r.first + to};

@@ -28,7 +28,9 @@ static inline bool nonce_range_has(struct nonce_range r, uint64_t nonce)
     return nonce >= r.first && nonce <= r.last;
 }
 
-/* Part index of parts; 1 <= parts <= count and parts <= 2^32, so that no part is empty. */
+#define NONCE_PARTS_MAX (UINT64_C(1) << 32) /* products with a count stay far below 2^128 */
+
+/* Part index of parts; 1 <= parts <= count, so that no part is empty, and <= NONCE_PARTS_MAX. */
 struct nonce_range nonce_range_part(struct nonce_range r, uint64_t index, uint64_t parts);
 
 /* Which of the parts has this nonce of the range. */

@@ -126,6 +126,8 @@ class BadPuzzles(Cli):
             self.program_refuses([], "PREON_SLICE", PREON_SLICE=index, PREON_SLICES=count)
         self.program_refuses(["--count=2"], "3 slices of 2 nonces", PREON_SLICE="0",
                              PREON_SLICES="3")
+        self.program_refuses([f"--count={U64}"], "8589934592 slices", "1 to 4294967296",
+                             PREON_SLICES="8589934592")
 
     def test_a_kernel_that_this_processor_lacks(self):
         """No processor is both, so one of the two is refused everywhere."""

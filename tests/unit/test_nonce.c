@@ -308,6 +308,13 @@ static void defaults_miss_once_in_a_million(void **state)
     assert_true(p.range.last == UINT64_MAX);
     p = puzzle("--difficulty 256 --start 7");
     assert_true(p.range.first == 7 && p.range.last == UINT64_MAX);
+    /* Every hash hits, or all but 2^-255 of them: the chance is 1 as a double. */
+    p = puzzle("--start 5 --target ffffffffffffffffffffffffffffffff"
+               "ffffffffffffffffffffffffffffffff");
+    assert_true(p.range.first == 5 && p.range.last == 5);
+    p = puzzle("--append be32 --target fffffffffffffffffffffffffffffff0"
+               "00000000000000000000000000000000");
+    assert_true(p.range.first == 0 && p.range.last == 0);
     p = puzzle("--count 18446744073709551616");
     assert_true(p.range.first == 0 && p.range.last == UINT64_MAX);
     p = puzzle("--difficulty 40 --append be32");
@@ -422,6 +429,9 @@ static void mistakes_are_named(void **state)
     assert_int_equal(nonce_args_check_slices(&p, 10, NULL), PN_OK);
     assert_int_equal(nonce_args_check_slices(&p, 11, NULL), PN_E_RANGE);
     assert_int_equal(nonce_args_check_slices(&p, 0, NULL), PN_E_RANGE);
+    p = puzzle("--count 18446744073709551616");
+    assert_int_equal(nonce_args_check_slices(&p, 4294967296, NULL), PN_OK);
+    assert_int_equal(nonce_args_check_slices(&p, 4294967297, NULL), PN_E_RANGE);
     p = puzzle("--difficulty 1 --count 10000 --all");
     assert_int_equal(nonce_args_check_slices(&p, 2, NULL), PN_E_RANGE);
     assert_int_equal(nonce_args_check_slices(&p, 3, NULL), PN_OK);

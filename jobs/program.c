@@ -1,6 +1,7 @@
 #include "jobs/program.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,6 +31,24 @@ const struct job_program *job_program_find(const char *name)
         }
     }
     return NULL;
+}
+
+enum pn_status job_program_limits(const struct job_program *p, const struct job_slice *slice,
+                                  struct limits *limits, struct pn_err *err)
+{
+    const double day_s = 24 * 3600;
+    struct job_slice last = *slice; /* none is longer */
+    last.index = slice->count - 1;
+    const double seconds = ceil(p->slice_seconds(&last));
+    if (seconds > LIMITS_MAX.time_s) {
+        return pn_fail(err, PN_E_RANGE,
+                       "%" PRIu64 " slices: each may take %.3g days on a slow processor, at most "
+                       "%.0f; take more slices",
+                       slice->count, seconds / day_s, LIMITS_MAX.time_s / day_s);
+    }
+    limits->time_s = seconds > limits->time_s ? (uint32_t)seconds : limits->time_s;
+    limits->cpu_s = seconds > limits->cpu_s ? (uint32_t)seconds : limits->cpu_s;
+    return PN_OK;
 }
 
 /* Digits up to a space or the end; moves *in behind them. False when there are none or too many. */

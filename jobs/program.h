@@ -107,9 +107,18 @@ struct job_program {
     double (*slice_units)(const struct job_slice *slice);
     /* … and those of them that judge recomputes of every output that it finds true. */
     double (*audit_units)(const struct job_slice *slice);
+    /* Seconds that one slice may take on the slowest processor that shall still do. */
+    double (*slice_seconds)(const struct job_slice *slice);
     enum pn_status (*expect)(const struct job_slice *slice, struct job_expectation *out,
                              struct pn_err *err);
 };
+
+/*
+ * Raises the times in *limits to what the slices need (slice.index is not looked at).
+ * Fails with PN_E_RANGE when that is more than any manifest may allow: the job needs more slices.
+ */
+enum pn_status job_program_limits(const struct job_program *p, const struct job_slice *slice,
+                                  struct limits *limits, struct pn_err *err);
 
 /* By "nonce@1", as it stands in a manifest; NULL when there is none. */
 const struct job_program *job_program_find(const char *name);

@@ -50,14 +50,21 @@ static enum pn_status take_draft(const struct job_draft *d, struct manifest *m, 
     return status == PN_OK ? manifest_add_output(m, d->output, err) : status;
 }
 
-/* The program itself has the last word on arguments and slices. */
-static enum pn_status check_program(const struct manifest *m, struct pn_err *err)
+/* The program itself has the last word on arguments and slices, and says how long one may take. */
+static enum pn_status check_program(struct manifest *m, struct pn_err *err)
 {
     const struct job_program *program = job_program_find(m->args[0]);
     const struct job_slice slice = {.argv = (const char *const *)m->args + 1,
                                     .argc = m->arg_count - 1,
                                     .count = m->slice_count};
-    return program->check(&slice, err);
+    enum pn_status status = program->check(&slice, err);
+    if (status == PN_OK) {
+        status = job_program_limits(program, &slice, &m->limits, err);
+        if (status != PN_OK) {
+            pn_err_wrap(err, "--slices");
+        }
+    }
+    return status;
 }
 
 static enum exit_code seal_and_run(struct context *c, struct launch *l)

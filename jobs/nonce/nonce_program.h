@@ -14,7 +14,8 @@ enum { NONCE_AUDITS = 3 }; /* windows recomputed of each slice */
 
 /*
  * The manifest words of the puzzle that parsed options pose; a holds nonce_args_group and p is
- * what nonce_args_puzzle made of it. Sets name, words, limits, verify and stop, not slice_count.
+ * what nonce_args_puzzle made of it. Sets name, words, output, verify and stop; slice_count is the
+ * caller's, and so are the limits that follow from it (job_program_limits).
  * Free *out with job_draft_fini, also on failure.
  */
 enum pn_status nonce_draft(const struct args *a, const struct nonce_puzzle *p,

@@ -191,6 +191,10 @@ class Slices(Case):
         self.assertEqual(said("--difficulty", "12", "--all", "--count", "9000")[0], 1)
         self.assertEqual(said("--hash", "sha256hex", "--count", "3", "--append", "le32", "--start",
                               str(U32 - 3))[0], 1)
+        # Slices of hours are given hours.
+        done = self.net.preon("job", "create", "nonce", "--difficulty", "40", "--slices", "1024",
+                              "--dry-run", check=0)
+        self.assertIn("\n[limits]\ntime = 14835\ncpu = 14835\n", done.stdout)
         # 2^46 nonces: some three weeks of one thread, a hundred thousand slices.
         slices, line = said("--difficulty", "60", "--count", str(2**46))
         rate = self.net.json("bench", "nonce", "--seconds", "1", data=None)

@@ -73,6 +73,8 @@ BAD = [
      "--midstate", "--block", "exclude"),
     (["--suffix", "x" * 1025], "--suffix", "1025 bytes", "at most 1024"),
     (["--difficulty", "1", "--all", "--count", "100000", "--slices", "2"], "--all", "2048"),
+    (["--difficulty", "40", "--slices", "4"], "--slices", "4 slices", "44 days", "at most 31"),
+    (["--count", str(U64), "--slices", "1"], "--slices", "days", "take more slices"),
     (["--block", "a", "--block", "b"], "--block", "twice"),
     (["--header", HEADER, "--append", "le32"], "--header", "--append", "exclude"),
     (["--header", HEADER, "--suffix", "x"], "--header", "--suffix", "exclude"),

@@ -259,6 +259,34 @@ static void slices_of_ten_seconds(void **state)
     assert_int_equal(nonce_args_check_slices(&p, n, NULL), PN_OK);
 }
 
+/* A slice gets the time that a slow volunteer needs; one that needs over a month is no slice. */
+static void limits_follow_from_the_slices(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"--difficulty=40"}; /* 15.2e12 nonces */
+    struct job_slice s = {.argv = words, .argc = 1, .count = 1000};
+    struct limits l = LIMITS_DEFAULT;
+    assert_int_equal(job_program_limits(&nonce_program, &s, &l, NULL), PN_OK);
+    assert_in_range(l.time_s, 15190, 15191);
+    assert_int_equal(l.cpu_s, l.time_s);
+    assert_int_equal(l.memory_bytes, LIMITS_DEFAULT.memory_bytes);
+    s.count = 100000;
+    l = LIMITS_DEFAULT;
+    assert_int_equal(job_program_limits(&nonce_program, &s, &l, NULL), PN_OK);
+    assert_int_equal(l.time_s, LIMITS_DEFAULT.time_s);
+    s.count = 5;
+    struct pn_err err;
+    assert_int_equal(job_program_limits(&nonce_program, &s, &l, &err), PN_E_RANGE);
+    assert_string_equal(err.text, "5 slices: each may take 35.2 days on a slow processor, at most "
+                                  "31; take more slices");
+    assert_int_equal(l.time_s, LIMITS_DEFAULT.time_s);
+
+    static const char *const deep[] = {"--iterations=65535", "--width=4096", "--height=4096"};
+    s = (struct job_slice){.argv = deep, .argc = 3, .count = 4};
+    assert_int_equal(job_program_limits(job_program_find("mandelbrot@1"), &s, &l, NULL), PN_OK);
+    assert_in_range(l.time_s, 5497, 5498);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +299,7 @@ int main(void)
         cmocka_unit_test(the_sum_is_over_every_nonce),
         cmocka_unit_test(a_draft_makes_the_same_puzzle),
         cmocka_unit_test(slices_of_ten_seconds),
+        cmocka_unit_test(limits_follow_from_the_slices),
     };
     report = malloc(sizeof *report);
     int failures = report == NULL ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

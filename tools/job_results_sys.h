@@ -16,19 +16,4 @@ enum exit_code results_write(struct home *h, const char *job_id, const char *int
 /* Names the first few slices that failed, on stderr, and how to see what they printed. */
 void results_tell_failed(struct home *h, const char *job_id);
 
-/* Whether what the job leaves are hits of a search, rather than files. */
-bool results_are_hits(const json_t *job);
-
-/*
- * Prints every hit that the slices of a finished search list, hashed again; on stderr how many
- * there are and how to check the first. EXIT_CODE_NONE: there is none. Complains itself.
- */
-enum exit_code results_print_hits(struct home *h, const char *job_id);
-
-/*
- * Recomputes the answer of a search from the job's manifest; check gets a shell line by which a
- * person can. Complains itself.
- */
-enum exit_code results_check_answer(struct home *h, const json_t *job, struct buffer *check);
-
 #endif

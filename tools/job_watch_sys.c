@@ -8,6 +8,7 @@
 
 #include "common/clock_sys.h"
 #include "tools/commands.h"
+#include "tools/hits_sys.h"
 #include "tools/human.h"
 #include "tools/interrupt_sys.h"
 #include "tools/job_results_sys.h"
@@ -180,15 +181,15 @@ enum exit_code watch_result(struct context *c, struct home *h, const json_t *job
     struct buffer check;
     buffer_init(&check, CHECK_BYTES_MAX);
     if (strcmp(state, "found") == 0) {
-        enum exit_code checked = results_check_answer(h, job, &check);
+        enum exit_code checked = hits_check_answer(h, job, &check);
         code = checked != EXIT_CODE_OK ? checked : code;
     }
     if (c->json) {
         print_json(job);
     } else if (strcmp(state, "found") == 0) {
         print_answer(job, &check);
-    } else if (strcmp(state, "done") == 0 && results_are_hits(job)) {
-        code = results_print_hits(h, progress_text(job, "id"));
+    } else if (strcmp(state, "done") == 0 && hits_are_results(job)) {
+        code = hits_tell(h, progress_text(job, "id"), NULL);
     } else {
         print_end(job, state);
     }
@@ -220,7 +221,7 @@ static enum exit_code ended(struct context *c, struct home *h, const struct watc
         enum exit_code written = results_write(h, w->job_id, w->into, false);
         code = code == EXIT_CODE_OK ? written : code;
     } else if (strcmp(progress_text(job, "state"), "done") == 0 && !c->json &&
-               !results_are_hits(job)) {
+               !hits_are_results(job)) {
         (void)fprintf(stderr, "preon: fetch them with `preon job results %.12s -o DIR`\n",
                       w->job_id);
     }

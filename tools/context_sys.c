@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/utf8.h"
+#include "tools/interrupt_sys.h"
 #include "tools/paths_sys.h"
 
 /* A setting from environment or file, NULL when neither has it. */
@@ -92,7 +93,7 @@ static enum exit_code code_of(enum pn_status status)
     case PN_E_MISMATCH:
         return EXIT_CODE_VERIFICATION;
     case PN_E_CLOSED:
-        return EXIT_CODE_UNREACHABLE;
+        return interrupt_came() ? EXIT_CODE_INTERRUPTED : EXIT_CODE_UNREACHABLE;
     case PN_E_RANGE:
     case PN_E_MALFORMED:
     case PN_E_TOO_BIG:

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "tools/commands.h"
+#include "tools/job_results_sys.h"
 #include "tools/job_watch_sys.h"
 #include "tools/launch_sys.h"
 
@@ -48,6 +49,9 @@ enum exit_code command_resume(struct context *c)
     struct pn_err err;
     char id[DIGEST_HEX_BYTES];
     const bool detach = args_given(&c->args, "detach");
+    if (results_check_into(c, &err) != PN_OK) {
+        return complain_usage(&err);
+    }
     enum exit_code code = home_open_job(c, detach ? HOME_TO_LEAVE : HOME_TO_LAUNCH, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;

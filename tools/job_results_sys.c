@@ -100,6 +100,7 @@ struct walk {
     uint64_t next_slice; /* of a picture: they must come without gaps */
     json_t *all;         /* of a list: what was seen; owned */
     uint64_t files;
+    char path[PATH_BYTES_MAX]; /* the picture's */
 };
 
 static enum pn_status write_slice(void *arg, const json_t *result, struct pn_err *err)
@@ -156,17 +157,16 @@ static enum pn_status write_picture(struct walk *w, struct pn_err *err)
 {
     const struct manifest *m = w->manifest;
     struct mandelbrot_view view;
-    char path[PATH_BYTES_MAX];
     char part[PATH_BYTES_MAX];
     enum pn_status status =
         mandelbrot_view_parse((const char *const *)m->args + 1, m->arg_count - 1, &view, err);
     if (status != PN_OK) {
         return status;
     }
-    if (snprintf(path, sizeof path, "%s/%s.png", w->into, m->name) >= (int)sizeof path) {
-        return pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", path);
+    if (snprintf(w->path, sizeof w->path, "%s/%s.png", w->into, m->name) >= (int)sizeof w->path) {
+        return pn_fail(err, PN_E_TOO_BIG, "%.100s…: the path is too long", w->path);
     }
-    FILE *file = open_part(path, part, err);
+    FILE *file = open_part(w->path, part, err);
     if (file == NULL) {
         return err->status;
     }
@@ -182,29 +182,55 @@ static enum pn_status write_picture(struct walk *w, struct pn_err *err)
         status = mandelbrot_png_end(w->png, err);
     }
     mandelbrot_png_free(w->png);
-    close_part(file, part, path, &status, err);
-    if (status == PN_OK) {
-        (void)printf("%s\n", path);
-    }
+    close_part(file, part, w->path, &status, err);
     return status;
 }
 
-enum exit_code results_write(struct home *h, const char *job_id, const char *into, bool raw)
+/* What was written where; a picture has its path. */
+static void tell_written(const struct walk *w, enum results_tale tale)
+{
+    const bool picture = w->path[0] != '\0';
+    if (tale == RESULTS_AS_JSON) {
+        json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:s*}", "schema", 1, "id", w->job_id, "into",
+                                 w->into, "files", picture ? (json_int_t)1 : (json_int_t)w->files,
+                                 "picture", picture ? w->path : NULL);
+        print_json(json);
+        json_decref(json);
+    } else if (picture && tale == RESULTS_FOR_PEOPLE) {
+        (void)printf("%s\n", w->path);
+    } else if (picture) {
+        (void)fprintf(stderr, "preon: %s\n", w->path);
+    } else {
+        (void)fprintf(stderr, "preon: %" PRIu64 " files in %s\n", w->files, w->into);
+    }
+}
+
+enum exit_code results_write(struct home *h, const char *job_id, const char *into, bool raw,
+                             enum results_tale tale)
 {
     struct pn_err err;
     struct manifest m;
     struct walk w = {.home = h, .job_id = job_id, .manifest = &m, .into = into};
     enum pn_status status = results_manifest(h, job_id, &m, &err);
-    if (status == PN_OK && results_program_is(&m, "mandelbrot@1") && !raw) {
-        status = write_picture(&w, &err);
-    } else if (status == PN_OK) {
-        status = results_walk(h, job_id, write_slice, &w, &err);
-        if (status == PN_OK) {
-            (void)fprintf(stderr, "preon: %" PRIu64 " files in %s\n", w.files, into);
-        }
+    if (status == PN_OK) {
+        const bool picture = results_program_is(&m, "mandelbrot@1") && !raw;
+        status = picture ? write_picture(&w, &err) : results_walk(h, job_id, write_slice, &w, &err);
+    }
+    if (status == PN_OK) {
+        tell_written(&w, tale);
     }
     manifest_fini(&m);
     return status == PN_OK ? EXIT_CODE_OK : complain(&err);
+}
+
+enum pn_status results_check_into(const struct context *c, struct pn_err *err)
+{
+    const char *into = args_text(&c->args, "into");
+    enum pn_status status = into == NULL ? PN_OK : paths_check_folder(into, err);
+    if (status != PN_OK) {
+        pn_err_wrap(err, "--into");
+    }
+    return status;
 }
 
 /* --- failed slices --- */
@@ -266,11 +292,15 @@ static enum exit_code list_results(struct context *c, struct home *h, const char
     if (status == PN_OK) {
         status = results_walk(h, job_id, keep_slice, &w, &err);
     }
+    const bool hits = status == PN_OK && results_program_is(&m, "nonce@1") && m.stop == STOP_ALL;
     if (status == PN_OK && c->json) {
         json_t *json = json_pack("{s:i, s:s, s:O}", "schema", 1, "id", job_id, "results", w.all);
-        print_json(json);
+        code = hits ? hits_tell(h, job_id, json) : code;
+        if (code == EXIT_CODE_OK || code == EXIT_CODE_NONE) {
+            print_json(json);
+        }
         json_decref(json);
-    } else if (status == PN_OK && results_program_is(&m, "nonce@1") && m.stop == STOP_ALL) {
+    } else if (hits) {
         code = hits_tell(h, job_id, NULL);
     } else if (status == PN_OK) {
         print_results(&m, w.all);
@@ -285,12 +315,17 @@ enum exit_code command_results(struct context *c)
 {
     struct home h;
     char id[DIGEST_HEX_BYTES];
+    struct pn_err err;
     const char *into = args_text(&c->args, "into");
+    if (results_check_into(c, &err) != PN_OK) {
+        return complain_usage(&err);
+    }
     enum exit_code code = home_open_job(c, HOME_TO_LOOK, &h, id);
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    code = into != NULL ? results_write(&h, id, into, args_given(&c->args, "raw"))
+    code = into != NULL ? results_write(&h, id, into, args_given(&c->args, "raw"),
+                                        c->json ? RESULTS_AS_JSON : RESULTS_FOR_PEOPLE)
                         : list_results(c, &h, id);
     home_close(&h);
     return code;

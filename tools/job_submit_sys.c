@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tools/commands.h"
+#include "tools/job_results_sys.h"
 #include "tools/launch_sys.h"
 #include "tools/owner_sys.h"
 #include "tools/paths_sys.h"
@@ -116,7 +117,10 @@ enum exit_code command_submit(struct context *c)
     const char *dir = c->args.positionals[0];
     bool is_signed = false;
     launch_init(&l);
-    enum pn_status status = read_manifest(c, dir, &l, &err);
+    enum pn_status status = results_check_into(c, &err);
+    if (status == PN_OK) {
+        status = read_manifest(c, dir, &l, &err);
+    }
     if (status == PN_OK) {
         status = check_signature(dir, &l, &is_signed, &err);
     }

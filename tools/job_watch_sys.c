@@ -163,7 +163,34 @@ static void print_end(const json_t *job, const char *state)
     }
 }
 
-enum exit_code watch_result(struct context *c, struct home *h, const json_t *job)
+/* What is not true, or could not be told whole, is not printed. */
+static enum exit_code print_result(const struct context *c, struct home *h, json_t *job,
+                                   enum exit_code code)
+{
+    const char *state = progress_text(job, "state");
+    const bool found = strcmp(state, "found") == 0;
+    const bool hits = strcmp(state, "done") == 0 && hits_are_results(job);
+    struct buffer check;
+    buffer_init(&check, CHECK_BYTES_MAX);
+    enum exit_code checked = found ? hits_check_answer(h, job, &check) : EXIT_CODE_OK;
+    if (hits) {
+        checked = hits_tell(h, progress_text(job, "id"), c->json ? job : NULL);
+        code = checked;
+    }
+    if (checked != EXIT_CODE_OK && checked != EXIT_CODE_NONE) {
+        code = checked;
+    } else if (c->json) {
+        print_json(job);
+    } else if (found) {
+        print_answer(job, &check);
+    } else if (!hits) {
+        print_end(job, state);
+    }
+    buffer_fini(&check);
+    return code;
+}
+
+enum exit_code watch_result(struct context *c, struct home *h, json_t *job)
 {
     static const struct ending ENDINGS[] = {
         {"found", EXIT_CODE_OK},         {"done", EXIT_CODE_OK},
@@ -177,26 +204,10 @@ enum exit_code watch_result(struct context *c, struct home *h, const json_t *job
         ending = strcmp(ENDINGS[i].state, state) == 0 ? &ENDINGS[i] : ending;
     }
     print_liars(job);
-    enum exit_code code = ending != NULL ? ending->code : EXIT_CODE_FAILED;
-    struct buffer check;
-    buffer_init(&check, CHECK_BYTES_MAX);
-    if (strcmp(state, "found") == 0) {
-        enum exit_code checked = hits_check_answer(h, job, &check);
-        code = checked != EXIT_CODE_OK ? checked : code;
-    }
-    if (c->json) {
-        print_json(job);
-    } else if (strcmp(state, "found") == 0) {
-        print_answer(job, &check);
-    } else if (strcmp(state, "done") == 0 && hits_are_results(job)) {
-        code = hits_tell(h, progress_text(job, "id"), NULL);
-    } else {
-        print_end(job, state);
-    }
+    enum exit_code code = print_result(c, h, job, ending != NULL ? ending->code : EXIT_CODE_FAILED);
     if (progress_number(job, "slices.failed") > 0) {
         results_tell_failed(h, progress_text(job, "id"));
     }
-    buffer_fini(&check);
     return code;
 }
 
@@ -213,12 +224,12 @@ static enum exit_code interrupted(struct home *h, const struct watch *w)
     return EXIT_CODE_INTERRUPTED;
 }
 
-static enum exit_code ended(struct context *c, struct home *h, const struct watch *w,
-                            const json_t *job)
+static enum exit_code ended(struct context *c, struct home *h, const struct watch *w, json_t *job)
 {
     enum exit_code code = watch_result(c, h, job);
     if (w->into != NULL && strcmp(progress_text(job, "state"), "none") != 0) {
-        enum exit_code written = results_write(h, w->job_id, w->into, false);
+        enum exit_code written = results_write(h, w->job_id, w->into, false,
+                                               c->json ? RESULTS_BESIDE_JSON : RESULTS_FOR_PEOPLE);
         code = code == EXIT_CODE_OK ? written : code;
     } else if (strcmp(progress_text(job, "state"), "done") == 0 && !c->json &&
                !hits_are_results(job)) {

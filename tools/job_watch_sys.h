@@ -19,7 +19,11 @@ struct watch {
  */
 enum exit_code watch_job(struct context *c, struct home *h, const struct watch *w);
 
-/* Says what came of a job that has ended (or how it stands), and what that is as an exit code. */
-enum exit_code watch_result(struct context *c, struct home *h, const json_t *job);
+/*
+ * Says what came of a job that has ended (or how it stands), and what that is as an exit code.
+ * Under --json the hits of a search for all are put into job. EXIT_CODE_VERIFICATION: the answer is
+ * false, and is not printed.
+ */
+enum exit_code watch_result(struct context *c, struct home *h, json_t *job);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/random_sys.h"
 #include "tools/home_sys.h"
+#include "tools/job_results_sys.h"
 #include "tools/job_watch_sys.h"
 #include "tools/owner_sys.h"
 #include "tools/print_sys.h"
@@ -49,7 +50,8 @@ enum exit_code launch_seal(const struct context *c, struct launch *l)
 {
     struct pn_err err;
     /* Owner and salt break no rule whatever they are: everything else is checked by this. */
-    if (home_check(c, &err) != PN_OK || launch_check_deps(c, &l->manifest, &err) != PN_OK ||
+    if (home_check(c, &err) != PN_OK || results_check_into(c, &err) != PN_OK ||
+        launch_check_deps(c, &l->manifest, &err) != PN_OK ||
         manifest_write(&l->manifest, &l->text, &err) != PN_OK) {
         return complain_usage(&err);
     }
@@ -142,6 +144,7 @@ static enum exit_code deliver(struct context *c, struct home *h, const struct la
     }
     if (status != PN_OK && new) { /* half a job is of no use to anybody */
         char request[REQUEST_BYTES];
+        client_be_patient(h->client); /* it may be Ctrl-C that has made it half */
         (void)snprintf(request, sizeof request, "/v1/jobs/%s", id);
         (void)client_ask(h->client, "DELETE", request, NULL, NULL, NULL);
     }

@@ -136,6 +136,29 @@ out:
     return status;
 }
 
+enum pn_status paths_check_folder(const char *path, struct pn_err *err)
+{
+    char part[PATH_BYTES_MAX];
+    struct stat st;
+    enum pn_status status = paths_absolute(path, part, err);
+    if (status != PN_OK) {
+        return status;
+    }
+    while (stat(part, &st) != 0) { /* up to the first folder that is there: "/" is */
+        char *slash = strrchr(part, '/');
+        if (errno != ENOENT || slash == NULL) {
+            return pn_fail(err, PN_E_SYSTEM, "%s: %s", part, strerror(errno));
+        }
+        slash[slash == part] = '\0';
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return pn_fail(err, PN_E_MALFORMED, "%s: not a folder", part);
+    }
+    return access(part, W_OK | X_OK) == 0
+               ? PN_OK
+               : pn_fail(err, PN_E_DENIED, "%s: %s", part, strerror(errno));
+}
+
 enum pn_status paths_make(const char *path, unsigned mode, struct pn_err *err)
 {
     char part[PATH_BYTES_MAX];

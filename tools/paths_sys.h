@@ -31,6 +31,10 @@ enum pn_status paths_libexec(char out[PATH_BYTES_MAX], struct pn_err *err);
 enum pn_status paths_read(const char *path, size_t bytes_max, struct buffer *out,
                           struct pn_err *err);
 
+/* Whether path is a folder that can be written to, or paths_make could make it one. Makes nothing.
+ */
+enum pn_status paths_check_folder(const char *path, struct pn_err *err);
+
 /* mkdir -p of a folder, or of the folder that path is in. */
 enum pn_status paths_make(const char *path, unsigned mode, struct pn_err *err);
 enum pn_status paths_make_parent(const char *path, unsigned mode, struct pn_err *err);

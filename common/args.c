@@ -259,9 +259,11 @@ static enum pn_status unknown_option(const struct args_spec *spec, const char *w
 {
     const char *best = NULL;
     size_t best_distance = SIZE_MAX;
-    size_t count = option_count(spec);
-    for (size_t i = 0; i < count && len > 2; i++) { /* a wrong letter resembles everything */
-        nearer(word + 2, len - 2, option_at(spec, i)->name, &best, &best_distance);
+    for (size_t g = 0; g < spec->group_count && len > 2; g++) { /* a letter resembles everything */
+        const struct args_group *group = &spec->groups[g];
+        for (size_t i = 0; i < group->count && group->title != NULL; i++) {
+            nearer(word + 2, len - 2, group->options[i].name, &best, &best_distance);
+        }
     }
     char show[SHOWN_BYTES];
     (void)shown(word, show);
@@ -424,6 +426,11 @@ const struct args_value *args_value(const struct args *a, const char *name)
     return &a->values[index_of(a, name)];
 }
 
+bool args_known(const struct args *a, const char *name)
+{
+    return option_find(a->spec, name, strlen(name), '\0') < option_count(a->spec);
+}
+
 const char *args_text(const struct args *a, const char *name) { return args_value(a, name)->text; }
 
 uint64_t args_u64(const struct args *a, const char *name) { return args_value(a, name)->number; }
@@ -464,13 +471,19 @@ enum pn_status args_help(const struct args_spec *spec, struct buffer *out)
     static const struct args_option help = {
         .name = "help", .letter = 'h', .kind = ARGS_FLAG, .help = "this text"};
     enum pn_status status = buffer_printf(out, "usage: %s\n\n%s\n", spec->usage, spec->summary);
+    bool any = false;
     for (size_t g = 0; g < spec->group_count && status == PN_OK; g++) {
-        status = buffer_printf(out, "\n%s:\n", spec->groups[g].title);
-        for (size_t i = 0; i < spec->groups[g].count && status == PN_OK; i++) {
-            status = help_line(&spec->groups[g].options[i], out);
+        const struct args_group *group = &spec->groups[g];
+        if (group->title == NULL) {
+            continue;
+        }
+        any = true;
+        status = buffer_printf(out, "\n%s:\n", group->title);
+        for (size_t i = 0; i < group->count && status == PN_OK; i++) {
+            status = help_line(&group->options[i], out);
         }
     }
-    if (status == PN_OK && spec->group_count == 0) {
+    if (status == PN_OK && !any) {
         status = buffer_printf(out, "\nOptions:\n");
     }
     return status == PN_OK ? help_line(&help, out) : status;

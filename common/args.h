@@ -33,7 +33,7 @@ struct args_option {
 
 /* A table under its heading; commands share tables by naming them in several specs. */
 struct args_group {
-    const char *title; /* "Puzzle" */
+    const char *title; /* "Puzzle"; NULL: they are taken, but neither shown nor suggested */
     const struct args_option *options;
     size_t count;
 };
@@ -93,6 +93,9 @@ const struct args_value *args_value(const struct args *a, const char *name);
 const char *args_text(const struct args *a, const char *name); /* NULL when there is none */
 uint64_t args_u64(const struct args *a, const char *name);
 bool args_given(const struct args *a, const char *name);
+
+/* Whether some table has the option. */
+bool args_known(const struct args *a, const char *name);
 
 /* The index-th text of a list option, NULL behind the last one. */
 const char *args_list(const struct args *a, const char *name, size_t index);

@@ -40,8 +40,8 @@ struct context {
     const struct command *command;
     struct args args;
     struct settings settings;
-    const char *data_dir; /* absolute; owned by main */
-    bool json;            /* --json */
+    const char *data_dir; /* absolute; owned by main; NULL for a command without --data */
+    bool json;            /* --json, where the command has it */
 };
 
 /* All of them, in the order of the help; words NULL behind the last one. */
@@ -61,7 +61,7 @@ const char *context_item(const struct context *c, const char *name, size_t index
 /* Where a value comes from: "--port", "PREON_PORT" or "/…/preon.conf: line 3: port". Returns out.
  */
 enum { CONTEXT_ORIGIN_BYTES = 128 };
-const char *context_origin(const struct context *c, const char *name,
+const char *context_origin(const struct context *c, const char *option,
                            char out[CONTEXT_ORIGIN_BYTES]);
 
 /* context_text as a number of at most max. Fails with PN_E_MALFORMED or PN_E_RANGE. */

@@ -10,9 +10,20 @@
 
 /* --- tables of options --- */
 
+#define DATA_HELP "the peer's folder (default ~/.local/share/preon, root's /var/lib/preon)"
+#define KEY_HELP "the owner's key (default ~/.config/preon/owner.key)"
+
 static const struct args_option COMMON_OPTIONS[] = {
-    {"data", '\0', ARGS_TEXT, 0, 0, "DIR", "the peer's data folder", NULL},
+    {"data", '\0', ARGS_TEXT, 0, 0, "DIR", DATA_HELP, NULL},
     {"json", '\0', ARGS_FLAG, 0, 0, NULL, "print JSON", NULL},
+};
+
+/* Of commands that print data and need no peer; of one that is a peer. */
+static const struct args_option JSON_OPTIONS[] = {
+    {"json", '\0', ARGS_FLAG, 0, 0, NULL, "print JSON", NULL},
+};
+static const struct args_option DATA_OPTIONS[] = {
+    {"data", '\0', ARGS_TEXT, 0, 0, "DIR", DATA_HELP, NULL},
 };
 
 static const struct args_option TRACKER_OPTIONS[] = {
@@ -45,13 +56,15 @@ static const struct args_option EMBEDDED_OPTIONS[] = {
 
 static const struct args_option CREATE_OPTIONS[] = {
     {"name", '\0', ARGS_TEXT, 0, 0, "NAME", "what to call the job", NULL},
-    {"slices", 'n', ARGS_U64, 1, JOB_SLICES_MAX, "N", "pieces the job is cut into", NULL},
-    {"timeout", '\0', ARGS_DURATION, 1000, 366 * DAY_MS, "TIME", "end the job after this: 5m, 2h",
-     NULL},
+    {"slices", 'n', ARGS_U64, 1, JOB_SLICES_MAX, "N",
+     "pieces the job is cut into (default: as suits it; a program's: 1)", NULL},
+    {"timeout", '\0', ARGS_DURATION, 1000, 366 * DAY_MS, "TIME",
+     "end the job after this: 5m, 2h (default: never)", NULL},
 };
 
 static const struct args_option LAUNCH_OPTIONS[] = {
-    {"workers", '\0', ARGS_U64, 1, JOB_SLICES_MAX, "N", "slots to hire at most", NULL},
+    {"workers", '\0', ARGS_U64, 1, JOB_SLICES_MAX, "N", "slots to hire at most (default: no limit)",
+     NULL},
     {"detach", '\0', ARGS_FLAG, 0, 0, NULL, "print the job ID and leave it to the peer", NULL},
     {"dry-run", '\0', ARGS_FLAG, 0, 0, NULL, "print the manifest; start nothing", NULL},
     {"into", 'o', ARGS_TEXT, 0, 0, "DIR", "write the results there at the end", NULL},
@@ -59,7 +72,7 @@ static const struct args_option LAUNCH_OPTIONS[] = {
      NULL},
     {"threads", '\0', ARGS_U64, 0, PEER_SLOTS_MAX, "N", "of a peer that is started for the job",
      NULL},
-    {"key", '\0', ARGS_TEXT, 0, 0, "FILE", "the owner's key", NULL},
+    {"key", '\0', ARGS_TEXT, 0, 0, "FILE", KEY_HELP, NULL},
 };
 
 static const struct args_option RESUME_OPTIONS[] = {
@@ -82,7 +95,6 @@ static const struct args_option EXEC_OPTIONS[] = {
     {"file", 'f', ARGS_LIST, 0, 0, "[NAME=]PATH", "a file that the job reads, or runs", NULL},
     {"output", '\0', ARGS_LIST, 0, 0, "NAME", "a file that each slice leaves in $PREON_OUT", NULL},
     {"env", 'e', ARGS_LIST, 0, 0, "KEY=VALUE", "a variable of the slices' environment", NULL},
-    {"dep", '\0', ARGS_LIST, 0, 0, "NAME=ID", "a dataset, to be seen below deps/NAME", NULL},
     {"system", '\0', ARGS_FLAG, 0, 0, NULL, "the volunteer's /usr must be seen", NULL},
     {"quorum", '\0', ARGS_U64, 1, JOB_QUORUM_MAX, "K", "workers that must agree", "2"},
     {"time", '\0', ARGS_DURATION, 1000, 31 * DAY_MS, "TIME", "a slice may take", "1h"},
@@ -90,6 +102,11 @@ static const struct args_option EXEC_OPTIONS[] = {
     {"memory", '\0', ARGS_BYTES, 1 << 20, TIB, "BYTES", "a slice may use", "512M"},
     {"processes", '\0', ARGS_U64, 1, 4096, "N", "a slice may have", "64"},
     {"output-bytes", '\0', ARGS_BYTES, 0, TIB / 16, "BYTES", "of all outputs of a slice", "64M"},
+};
+
+/* Shown when datasets can be fetched: until then one is good for --dry-run alone. */
+static const struct args_option DEP_OPTIONS[] = {
+    {"dep", '\0', ARGS_LIST, 0, 0, "NAME=ID", "a dataset, to be seen below deps/NAME", NULL},
 };
 
 static const struct args_option FOLLOW_OPTIONS[] = {
@@ -102,7 +119,7 @@ static const struct args_option RESULTS_OPTIONS[] = {
 };
 
 static const struct args_option KEY_OPTIONS[] = {
-    {"key", '\0', ARGS_TEXT, 0, 0, "FILE", "the owner's key", NULL},
+    {"key", '\0', ARGS_TEXT, 0, 0, "FILE", KEY_HELP, NULL},
 };
 
 static const struct args_option VERIFY_OPTIONS[] = {
@@ -115,12 +132,16 @@ static const struct args_option BENCH_OPTIONS[] = {
 
 static const struct args_group COMMON = {"Common", COMMON_OPTIONS,
                                          sizeof COMMON_OPTIONS / sizeof COMMON_OPTIONS[0]};
+static const struct args_group JSON = {"Common", JSON_OPTIONS,
+                                       sizeof JSON_OPTIONS / sizeof JSON_OPTIONS[0]};
+static const struct args_group DATA = {"Common", DATA_OPTIONS,
+                                       sizeof DATA_OPTIONS / sizeof DATA_OPTIONS[0]};
 static const struct args_group TRACKER = {"Options", TRACKER_OPTIONS,
                                           sizeof TRACKER_OPTIONS / sizeof TRACKER_OPTIONS[0]};
 static const struct args_group PEER = {"Options", PEER_OPTIONS,
                                        sizeof PEER_OPTIONS / sizeof PEER_OPTIONS[0]};
-static const struct args_group EMBEDDED = {"Not for people: how a command starts one",
-                                           EMBEDDED_OPTIONS,
+/* Not for people: how a command starts one. */
+static const struct args_group EMBEDDED = {NULL, EMBEDDED_OPTIONS,
                                            sizeof EMBEDDED_OPTIONS / sizeof EMBEDDED_OPTIONS[0]};
 static const struct args_group CREATE = {"Job", CREATE_OPTIONS,
                                          sizeof CREATE_OPTIONS / sizeof CREATE_OPTIONS[0]};
@@ -132,6 +153,8 @@ static const struct args_group DOCTOR = {"Options", DOCTOR_OPTIONS,
                                          sizeof DOCTOR_OPTIONS / sizeof DOCTOR_OPTIONS[0]};
 static const struct args_group EXEC = {"Program", EXEC_OPTIONS,
                                        sizeof EXEC_OPTIONS / sizeof EXEC_OPTIONS[0]};
+static const struct args_group DEP = {NULL, DEP_OPTIONS,
+                                      sizeof DEP_OPTIONS / sizeof DEP_OPTIONS[0]};
 static const struct args_group FOLLOW = {"Options", FOLLOW_OPTIONS,
                                          sizeof FOLLOW_OPTIONS / sizeof FOLLOW_OPTIONS[0]};
 static const struct args_group RESULTS = {"Options", RESULTS_OPTIONS,
@@ -151,7 +174,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Brings peers together: knows who works on which job.",
      command_tracker,
-     {&TRACKER, &COMMON},
+     {&TRACKER},
      NULL,
      0,
      0},
@@ -160,7 +183,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Lends this machine to jobs, and leads those of its user.",
      command_peer,
-     {&PEER, &EMBEDDED, &COMMON},
+     {&PEER, &EMBEDDED, &DATA},
      NULL,
      0,
      0},
@@ -181,7 +204,7 @@ const struct command COMMANDS[] = {
      "volunteers' systems; file:NAME, system:NAME and program:NAME@V say so outright.\n"
      "It finds PREON_SLICE, PREON_SLICES, PREON_JOB and PREON_OUT in its environment.",
      command_create_exec,
-     {&EXEC, &CREATE, &LAUNCH, &COMMON},
+     {&EXEC, &DEP, &CREATE, &LAUNCH, &COMMON},
      "command",
      1,
      JOB_ARGS_MAX},
@@ -301,7 +324,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Prints this user's public key, which owns jobs.",
      command_key,
-     {&KEY, &COMMON},
+     {&KEY, &JSON},
      NULL,
      0,
      0},
@@ -319,7 +342,7 @@ const struct command COMMANDS[] = {
      "[options] --nonce N",
      "Prints a nonce's digest, its zero bits, and a shell line that says the same.",
      command_nonce_verify,
-     {&nonce_args_group, &VERIFY, &COMMON},
+     {&nonce_args_group, &VERIFY, &JSON},
      NULL,
      0,
      0},
@@ -328,7 +351,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Measures how fast this machine searches nonces.",
      command_bench_nonce,
-     {&BENCH, &COMMON},
+     {&BENCH, &JSON},
      NULL,
      0,
      0},

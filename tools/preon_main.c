@@ -84,7 +84,7 @@ static void print_settings(void)
                  name);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         settings_variable(SETTINGS[i].name, variable);
-        (void)printf("  %-10s %-16s %s\n", SETTINGS[i].name, variable, SETTINGS[i].meaning);
+        (void)printf("  %-12s %-18s %s\n", SETTINGS[i].name, variable, SETTINGS[i].meaning);
     }
 }
 
@@ -123,8 +123,11 @@ static enum exit_code no_command(const char *const *argv, size_t argc)
         print_settings();
         return EXIT_CODE_OK;
     }
-    if (argc == 0 || is_help(argv[argc - 1])) {
-        size_t known = argc == 0 ? 0 : argc - 1;
+    const bool asked = argc > 1 && strcmp(argv[0], "help") == 0; /* "help job" is "job --help" */
+    argv += asked;
+    argc -= asked;
+    if (argc == 0 || asked || is_help(argv[argc - 1])) {
+        size_t known = argc == 0 || asked ? argc : argc - 1;
         for (const struct command *c = COMMANDS; c->words != NULL; c++) {
             if (next_word(c, argv, known, word)) {
                 print_commands(argc == 0 ? stderr : stdout, argv, known);
@@ -134,6 +137,7 @@ static enum exit_code no_command(const char *const *argv, size_t argc)
     }
     for (const struct command *c = COMMANDS; c->words != NULL; c++) {
         if (next_word(c, argv, argc, word)) { /* a noun without its verb */
+            (void)fprintf(stderr, "preon: %s: which of these?\n\n", argv[argc - 1]);
             print_commands(stderr, argv, argc);
             return EXIT_CODE_USAGE;
         }
@@ -174,8 +178,12 @@ static enum pn_status read_settings(struct settings *out, struct pn_err *err)
     return status;
 }
 
+/* A tracker, or a nonce that is checked, needs no folder; and who has no home has none. */
 static enum pn_status find_data(struct context *c, char path[PATH_BYTES_MAX], struct pn_err *err)
 {
+    if (!args_known(&c->args, "data")) {
+        return PN_OK;
+    }
     const char *given = context_text(c, "data");
     c->data_dir = path;
     return given != NULL ? paths_absolute(given, path, err) : paths_data(path, err);
@@ -220,7 +228,7 @@ static enum exit_code run(const struct command *command, const char *const *argv
     } else if (read_settings(&c.settings, &err) != PN_OK || find_data(&c, data, &err) != PN_OK) {
         code = complain_usage(&err);
     } else {
-        c.json = args_given(&c.args, "json");
+        c.json = args_known(&c.args, "json") && args_given(&c.args, "json");
         code = command->run(&c);
     }
     /* A result that could not be written is not a success. */
@@ -237,6 +245,13 @@ int main(int argc, char **argv)
     const char *const *words = (const char *const *)argv + 1;
     const size_t count = argc > 0 ? (size_t)argc - 1 : 0;
     size_t used = 0;
+    if (count > 1 && strcmp(words[0], "help") == 0) { /* "help job list" is "job list --help" */
+        static const char *const HELP[] = {"--help"};
+        const struct command *asked = find(words + 1, count - 1, &used);
+        if (asked != NULL) {
+            return (int)run(asked, HELP, 1);
+        }
+    }
     const struct command *command = find(words, count, &used);
     return (int)(command == NULL ? no_command(words, count)
                                  : run(command, words + used, count - used));

@@ -13,12 +13,16 @@ static const struct args_option job_options[] = {
     {"memory", '\0', ARGS_BYTES, 65536, 1u << 30, "SIZE", "memory of a slice", "64M"},
     {"timeout", '\0', ARGS_DURATION, 1000, 0, "TIME", "stop after this time", NULL},
 };
-static const struct args_group groups[] = {{"Puzzle", puzzle_options, 3}, {"Job", job_options, 3}};
+static const struct args_option hidden_options[] = {
+    {"machinery", '\0', ARGS_FLAG, 0, 0, NULL, "not for people", NULL},
+};
+static const struct args_group groups[] = {
+    {"Puzzle", puzzle_options, 3}, {NULL, hidden_options, 1}, {"Job", job_options, 3}};
 static const struct args_spec spec = {
     .usage = "preon job try [options] NAME",
     .summary = "Tries.",
     .groups = groups,
-    .group_count = 2,
+    .group_count = 3,
     .positional = "a name",
     .positional_min = 1,
     .positional_max = 2,
@@ -104,6 +108,18 @@ static void lists_and_dashes(void **state)
     args_fini(&a);
 }
 
+static void what_is_hidden_is_taken(void **state)
+{
+    (void)state;
+    struct args a;
+    assert_int_equal(parse("--machinery n", &a, NULL), PN_OK);
+    assert_true(args_given(&a, "machinery"));
+    assert_true(args_known(&a, "machinery"));
+    assert_true(args_known(&a, "block"));
+    assert_false(args_known(&a, "nonsense"));
+    args_fini(&a);
+}
+
 static void help_ends_the_parsing(void **state)
 {
     (void)state;
@@ -128,6 +144,7 @@ static void each_mistake_has_its_sentence(void **state)
          "unknown option --dificulty; the nearest one is --difficulty"},
         {"--diff=3 n", PN_E_NOT_FOUND, "unknown option --diff; the nearest one is --difficulty"},
         {"--bolck x n", PN_E_NOT_FOUND, "unknown option --bolck; the nearest one is --block"},
+        {"--machinry n", PN_E_NOT_FOUND, "unknown option --machinry; see --help"},
         {"--zzz n", PN_E_NOT_FOUND, "unknown option --zzz; see --help"},
         {"-x n", PN_E_NOT_FOUND, "unknown option -x; see --help"},
         {"-d 3 --difficulty 4 n", PN_E_EXISTS, "--difficulty is given twice"},
@@ -224,6 +241,7 @@ int main(void)
         cmocka_unit_test(every_form_of_an_option),
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(lists_and_dashes),
+        cmocka_unit_test(what_is_hidden_is_taken),
         cmocka_unit_test(help_ends_the_parsing),
         cmocka_unit_test(each_mistake_has_its_sentence),
         cmocka_unit_test(numbers_up_to_the_last),

@@ -18,6 +18,7 @@ enum {
     ANSWER_WITHIN_MS = 60 * 1000, /* of a plain question */
     HELLO_WITHIN_MS = 5 * 1000,   /* of the first one: who is there */
     TURN_MS = 200,                /* between two looks at deadline and Ctrl-C */
+    SILENT_TURNS_MAX = 150,       /* 30 s of a follower; an event comes every second */
     URL_BYTES = 256,
 };
 
@@ -42,6 +43,10 @@ struct exchange {
 
     enum pn_status (*on_bytes)(void *arg, struct pn_bytes bytes); /* or NULL */
     void *arg;
+
+    /* Turns, not time: a machine that has slept for hours comes back with its peer. */
+    unsigned silent_turns_max; /* 0: it may be silent for as long as its deadline */
+    unsigned silent_turns;     /* since the last bytes */
 
     int put_fd;
     uint64_t put_offset;
@@ -105,6 +110,7 @@ static size_t on_answer(char *bytes, size_t one, size_t len, void *arg)
     long code = 0;
     const struct pn_bytes piece = {(const uint8_t *)bytes, one * len};
     (void)curl_easy_getinfo(x->client->easy, CURLINFO_RESPONSE_CODE, &code);
+    x->silent_turns = 0;
     if (x->on_bytes != NULL && code == 200) {
         x->status = x->on_bytes(x->arg, piece);
     } else {
@@ -162,9 +168,11 @@ static enum pn_status transfer(struct exchange *x, struct pn_err *err)
     }
     enum pn_status status = PN_OK;
     for (int running = 1; status == PN_OK && running > 0;) {
+        int ready = 0;
         CURLMcode code = curl_multi_perform(multi, &running);
         if (code == CURLM_OK && running > 0) {
-            code = curl_multi_poll(multi, NULL, 0, TURN_MS, NULL);
+            code = curl_multi_poll(multi, NULL, 0, TURN_MS, &ready);
+            x->silent_turns += ready == 0;
         }
         if (code != CURLM_OK) {
             status = pn_fail(err, PN_E_SYSTEM, "libcurl: %s", curl_multi_strerror(code));
@@ -172,6 +180,11 @@ static enum pn_status transfer(struct exchange *x, struct pn_err *err)
             status = pn_fail(err, PN_E_CLOSED, "interrupted");
         } else if (running > 0 && clock_now_ms() >= x->deadline_ms) {
             status = pn_fail(err, PN_E_TIMEOUT, "no answer at %s in time", x->client->shown);
+        } else if (running > 0 && x->silent_turns_max > 0 &&
+                   x->silent_turns > x->silent_turns_max) {
+            status = pn_fail(
+                err, PN_E_DENIED, "control socket %s: process %ld has said nothing for %d s",
+                x->client->shown, (long)x->client->pid, SILENT_TURNS_MAX * TURN_MS / 1000);
         }
     }
     int left = 0;
@@ -183,7 +196,7 @@ static enum pn_status transfer(struct exchange *x, struct pn_err *err)
     return status;
 }
 
-static enum pn_status status_of_http(long code)
+static enum pn_status status_of_http(long code, const char *word)
 {
     switch (code) {
     case 400:
@@ -195,7 +208,7 @@ static enum pn_status status_of_http(long code)
     case 404:
         return PN_E_NOT_FOUND;
     case 409:
-        return PN_E_EXISTS;
+        return strcmp(word, pn_status_text(PN_E_BUSY)) == 0 ? PN_E_BUSY : PN_E_EXISTS;
     case 503:
         return PN_E_CLOSED;
     case 504:
@@ -221,7 +234,8 @@ static enum pn_status read_answer(const struct exchange *x, json_t **answer, str
     }
     if (code != 200) {
         const char *sentence = json_string_value(json_object_get(json, "error"));
-        enum pn_status status = pn_fail(err, status_of_http(code), "%s",
+        const char *word = json_string_value(json_object_get(json, "status"));
+        enum pn_status status = pn_fail(err, status_of_http(code, word != NULL ? word : ""), "%s",
                                         sentence != NULL ? sentence : "the peer gives no reason");
         json_decref(json);
         return status;
@@ -343,8 +357,11 @@ enum pn_status client_follow(struct client *c, const char *path, uint64_t deadli
                              void *arg, struct pn_err *err)
 {
     struct follow f = {.on_event = on_event, .arg = arg};
-    struct exchange x = {
-        .client = c, .deadline_ms = deadline_ms, .on_bytes = follow_bytes, .arg = &f};
+    struct exchange x = {.client = c,
+                         .deadline_ms = deadline_ms,
+                         .on_bytes = follow_bytes,
+                         .arg = &f,
+                         .silent_turns_max = SILENT_TURNS_MAX};
     long code = 0;
     sse_init(&f.sse);
     buffer_init(&f.data, SSE_EVENT_BYTES_MAX);

@@ -3,8 +3,8 @@
  *
  * Every call blocks until its answer is whole, its deadline has passed, or Ctrl-C came. An answer
  * that is an error becomes a status and the peer's sentence:
- * 400 RANGE, 403 DENIED, 404 NOT_FOUND, 409 EXISTS, 503 CLOSED, 504 TIMEOUT, 507 FULL, else SYSTEM.
- * Lost connections and interrupts are PN_E_CLOSED.
+ * 400 RANGE, 403 DENIED, 404 NOT_FOUND, 409 EXISTS or BUSY as its "status" says, 503 CLOSED, 504
+ * TIMEOUT, 507 FULL, else SYSTEM. Lost connections and interrupts are PN_E_CLOSED.
  */
 #ifndef PREON_TOOLS_CLIENT_SYS_H
 #define PREON_TOOLS_CLIENT_SYS_H
@@ -47,8 +47,9 @@ enum pn_status client_fetch(struct client *c, const char *path,
 
 /*
  * Follows events until the stream ends, on_event returns false, or deadline_ms (of clock_now_ms;
- * UINT64_MAX: none) passes: PN_E_TIMEOUT. data is borrowed for the call. on_event may be told of
- * nothing for a second: it is not called to look at the clock.
+ * UINT64_MAX: none) passes: PN_E_TIMEOUT. PN_E_DENIED: the peer is there, and has said nothing for
+ * 30 s. data is borrowed for the call. on_event may be told of nothing for a second: it is not
+ * called to look at the clock.
  */
 enum pn_status client_follow(struct client *c, const char *path, uint64_t deadline_ms,
                              bool (*on_event)(void *arg, const char *name, const json_t *data),

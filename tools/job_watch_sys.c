@@ -20,6 +20,7 @@ enum {
     COLUMNS_DEFAULT = 80,
     CHECK_BYTES_MAX = 64 * 1024,
     WAITING_TOLD_MS = 3000, /* shorter waits are not worth a line */
+    SILENCE_MS = 60 * 1000, /* nor are these where no progress is asked for */
 };
 
 /* What an event handler keeps between events. */
@@ -29,6 +30,7 @@ struct view {
     bool silent;
     char waiting_for[PROGRESS_BYTES]; /* the cause that was said last */
     json_t *last;                     /* the newest status; owned */
+    char trouble[PROGRESS_BYTES];     /* why there is no status any more */
 };
 
 static size_t columns(void)
@@ -51,7 +53,8 @@ static void tell_waiting(struct view *v, const json_t *job)
 {
     char line[PROGRESS_BYTES];
     const char *cause = progress_text(job, "waiting.cause");
-    if (progress_number(job, "waiting.for_ms") < WAITING_TOLD_MS && cause[0] != '\0') {
+    const double told_ms = v->silent ? SILENCE_MS : WAITING_TOLD_MS;
+    if (progress_number(job, "waiting.for_ms") < told_ms && cause[0] != '\0') {
         return;
     }
     if (strcmp(cause, v->waiting_for) != 0) {
@@ -66,11 +69,8 @@ static void tell_waiting(struct view *v, const json_t *job)
 static void show(struct view *v, const json_t *job)
 {
     char line[PROGRESS_BYTES];
-    if (v->silent) {
-        return;
-    }
     tell_waiting(v, job);
-    if (v->terminal) {
+    if (v->terminal && !v->silent) {
         (void)progress_line(job, line);
         clear_line(v);
         (void)fprintf(stderr, "%.*s", (int)progress_fitting(line, columns() - 1), line);
@@ -82,6 +82,7 @@ static bool on_event(void *arg, const char *name, const json_t *data)
 {
     struct view *v = arg;
     if (strcmp(name, "status") != 0) {
+        (void)snprintf(v->trouble, sizeof v->trouble, "%s", progress_text(data, "error"));
         return false;
     }
     json_decref(v->last);
@@ -258,6 +259,11 @@ enum exit_code watch_job(struct context *c, struct home *h, const struct watch *
         char text[HUMAN_BYTES];
         code = complain_text(EXIT_CODE_TIMED_OUT, "job %.12s has not ended within %s", w->job_id,
                              human_duration(w->timeout_ms, text));
+    } else if (v.trouble[0] != '\0') {
+        code = complain_text(EXIT_CODE_FAILED, "job %.12s: %s", w->job_id, v.trouble);
+    } else if (status == PN_E_DENIED) {
+        (void)complain(&err);
+        code = EXIT_CODE_UNREACHABLE;
     } else if (status == PN_OK || status == PN_E_CLOSED) {
         code =
             complain_text(EXIT_CODE_UNREACHABLE,

@@ -9,7 +9,7 @@
 struct watch {
     const char *job_id;  /* whole */
     uint64_t timeout_ms; /* 0: none */
-    bool silent;         /* no progress */
+    bool silent;         /* no progress, and of waiting only what lasts */
     const char *into;    /* folder for the results at the end, or NULL */
 };
 

@@ -8,10 +8,23 @@
 #include "tools/interrupt_sys.h"
 #include "tools/paths_sys.h"
 
-/* A setting from environment or file, NULL when neither has it. */
-static const char *set_text(const struct context *c, const char *name)
+/* The setting that stands for an option: where a tracker listens is not where peers do. */
+static const char *setting_of(const struct context *c, const char *option)
+{
+    static const char *const TRACKERS[][2] = {{"host", "tracker-host"}, {"port", "tracker-port"}};
+    for (size_t i = 0; i < 2 && strcmp(c->command->words, "tracker") == 0; i++) {
+        if (strcmp(option, TRACKERS[i][0]) == 0) {
+            return TRACKERS[i][1];
+        }
+    }
+    return option;
+}
+
+/* An option's setting from environment or file, NULL when neither has it. */
+static const char *set_text(const struct context *c, const char *option)
 {
     char variable[SETTINGS_VARIABLE_BYTES];
+    const char *name = setting_of(c, option);
     settings_variable(name, variable);
     const char *text = getenv(variable);
     return text != NULL && text[0] != '\0' ? text : settings_value(&c->settings, name);
@@ -49,23 +62,24 @@ const char *context_item(const struct context *c, const char *name, size_t index
     return NULL;
 }
 
-const char *context_origin(const struct context *c, const char *name,
+const char *context_origin(const struct context *c, const char *option,
                            char out[CONTEXT_ORIGIN_BYTES])
 {
     char variable[SETTINGS_VARIABLE_BYTES];
     char path[PATH_BYTES_MAX];
+    const char *name = setting_of(c, option);
     const unsigned line = settings_line(&c->settings, name);
     settings_variable(name, variable);
     const char *set = getenv(variable);
-    if (!args_given(&c->args, name) && set != NULL && set[0] != '\0') {
+    if (!args_given(&c->args, option) && set != NULL && set[0] != '\0') {
         (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "%s", variable);
-    } else if (!args_given(&c->args, name) && line > 0) {
+    } else if (!args_given(&c->args, option) && line > 0) {
         /* A sentence has room for a path of usual length. */
         const bool fits = paths_config("preon.conf", path, NULL) == PN_OK && strlen(path) < 80;
         (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "%s: line %u: %s", fits ? path : "preon.conf",
                        line, name);
     } else {
-        (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "--%s", name);
+        (void)snprintf(out, CONTEXT_ORIGIN_BYTES, "--%s", option);
     }
     return out;
 }

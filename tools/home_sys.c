@@ -31,7 +31,7 @@ struct child_words {
     const char *list[CHILD_WORDS_MAX];
     size_t count;
     char threads[24];
-    char trackers[8][CONTEXT_ITEM_BYTES];
+    char trackers[PEER_TRACKERS_MAX][CONTEXT_ITEM_BYTES];
 };
 
 static void add_words(struct child_words *w, const char *option, const char *value)
@@ -52,13 +52,14 @@ static void make_words(struct context *c, enum home_wish wish, struct child_word
     if (wish == HOME_TO_LOOK) {
         add_words(w, "--threads", "0");
         w->list[w->count++] = "--look";
+        w->list[w->count++] = "--no-listen"; /* the settings' port may be another peer's */
         return;
     }
     if (context_text(c, "threads") != NULL) {
         (void)snprintf(w->threads, sizeof w->threads, "%s", context_text(c, "threads"));
         add_words(w, "--threads", w->threads);
     }
-    for (size_t i = 0; i < sizeof w->trackers / sizeof w->trackers[0]; i++) {
+    for (size_t i = 0; i < PEER_TRACKERS_MAX; i++) {
         const char *tracker = context_item(c, "tracker", i, w->trackers[i]);
         if (tracker == NULL) {
             break;
@@ -183,12 +184,27 @@ enum pn_status home_check(const struct context *c, struct pn_err *err)
     }
     for (size_t i = 0; status == PN_OK && context_item(c, "tracker", i, item) != NULL; i++) {
         char origin[CONTEXT_ORIGIN_BYTES];
+        if (i == PEER_TRACKERS_MAX) {
+            return pn_fail(err, PN_E_TOO_BIG, "%s: at most %d",
+                           context_origin(c, "tracker", origin), PEER_TRACKERS_MAX);
+        }
         status = endpoint_parse(item, PEER_TRACKER_PORT, &at, err);
         if (status != PN_OK) {
             pn_err_wrap(err, "%s", context_origin(c, "tracker", origin));
         }
     }
     return status;
+}
+
+/* What was asked for a child does not reach a peer that runs: not silently. */
+static void tell_in_vain(const struct context *c)
+{
+    static const char *const OPTIONS[] = {"tracker", "threads"};
+    for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++) {
+        if (args_given(&c->args, OPTIONS[i])) {
+            (void)fprintf(stderr, "preon: --%s: a peer runs here, and keeps its own\n", OPTIONS[i]);
+        }
+    }
 }
 
 enum exit_code home_open(struct context *c, enum home_wish wish, struct home *out)
@@ -201,6 +217,9 @@ enum exit_code home_open(struct context *c, enum home_wish wish, struct home *ou
     interrupt_install();
     enum pn_status status = client_open(c->data_dir, &out->client, &err);
     if (status == PN_OK) {
+        if (wish != HOME_TO_LOOK) {
+            tell_in_vain(c);
+        }
         return EXIT_CODE_OK;
     }
     if (status != PN_E_NOT_FOUND) {

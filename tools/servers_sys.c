@@ -1,4 +1,5 @@
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -90,12 +91,13 @@ static enum pn_status take_trackers(const struct context *c, struct peer_words *
         return PN_OK;
     }
     for (size_t i = 0; context_item(c, "tracker", i, item) != NULL; i++) {
+        char origin[CONTEXT_ORIGIN_BYTES];
         if (i == PEER_TRACKERS_MAX) {
-            return pn_fail(err, PN_E_TOO_BIG, "--tracker: at most %d", PEER_TRACKERS_MAX);
+            return pn_fail(err, PN_E_TOO_BIG, "%s: at most %d",
+                           context_origin(c, "tracker", origin), PEER_TRACKERS_MAX);
         }
         enum pn_status status = endpoint_parse(item, PEER_TRACKER_PORT, &w->trackers[i], err);
         if (status != PN_OK) {
-            char origin[CONTEXT_ORIGIN_BYTES];
             pn_err_wrap(err, "%s", context_origin(c, "tracker", origin));
             return status;
         }
@@ -205,6 +207,20 @@ static enum pn_status take_lan(const struct context *c, struct peer_config *out,
                : refuse(c, "lan", set, "yes or no", err);
 }
 
+/* Looked at before the data folder is made: a slip of the hand changes nothing on disk. */
+static enum pn_status take_user(const struct context *c, struct peer_config *out,
+                                struct pn_err *err)
+{
+    out->user = context_text(c, "user");
+    if (out->user == NULL || geteuid() != 0) {
+        return PN_OK;
+    }
+    const struct passwd *user = getpwnam(out->user);
+    return user != NULL && user->pw_uid != 0
+               ? PN_OK
+               : refuse(c, "user", out->user, "the name of a user who is not root", err);
+}
+
 static enum pn_status peer_config_of(const struct context *c, struct peer_words *w,
                                      struct peer_config *out, struct pn_err *err)
 {
@@ -213,7 +229,6 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
         .embedded = args_given(&c->args, "embedded"),
         .look = args_given(&c->args, "look"),
         .ready_fd = args_given(&c->args, "ready-fd") ? (int)args_u64(&c->args, "ready-fd") : -1,
-        .user = context_text(c, "user"),
         .launcher = w->launcher,
         .program_dir = w->program_dir,
     };
@@ -224,6 +239,7 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
     status = status == PN_OK ? take_slots(c, out, err) : status;
     status = status == PN_OK ? take_listening(c, out, err) : status;
     status = status == PN_OK ? take_lan(c, out, err) : status;
+    status = status == PN_OK ? take_user(c, out, err) : status;
     return status;
 }
 

@@ -1,8 +1,10 @@
 /*
  * settings -- preon.conf: lines "name = value", "#" begins a comment line.
  *
- * Names are those of options; a value given on the command line, or in the environment as
- * PREON_NAME, goes before the file's. Lists (tracker, owner) are separated by commas.
+ * Names are those of options, but for a tracker's --host and --port, which are "tracker-host" and
+ * "tracker-port": one file serves peer and tracker. A value given on the command line, or in the
+ * environment as PREON_NAME, goes before the file's. Lists (tracker, owner) are separated by
+ * commas.
  */
 #ifndef PREON_TOOLS_SETTINGS_H
 #define PREON_TOOLS_SETTINGS_H
@@ -19,7 +21,7 @@ struct setting {
 
 /* Everything that can be set; name NULL behind the last one. */
 extern const struct setting SETTINGS[];
-enum { SETTING_COUNT = 11 };
+enum { SETTING_COUNT = 13 };
 
 struct settings {
     char *memory;                      /* owned; the values point into it */

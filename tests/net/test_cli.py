@@ -3,11 +3,12 @@ import hashlib
 import os
 import socket
 import stat
+import subprocess
 import threading
 import time
 import unittest
 
-from preon_process import PATIENCE, Net
+from preon_process import PATIENCE, PREON, Net
 
 U64_MAX = 2**64 - 1
 
@@ -111,12 +112,29 @@ class BadOptions(Cli):
     def test_servers(self):
         self.refused(["peer", "--threads", "1025"], "--threads", "1025", "1024")
         self.refused(["peer", "--tracker", "a b"], "a b", "HOST:PORT")
+        nine = [word for n in range(9) for word in ("--tracker", f"127.0.0.1:{n + 1}")]
+        self.refused(["peer"] + nine, "--tracker", "at most 8")
+        self.refused(["job", "create", "nonce"] + nine, "--tracker", "at most 8")
+        self.refused(["peer", "--dtaa", "x"], "--dtaa", "--data")
+        self.refused(["peer", "--lokk"], "--lokk; see --help")
+        if os.geteuid() == 0:
+            self.refused(["peer", "--user", "nobodyhere"], "--user", "nobodyhere", "not root")
+            self.refused(["peer", "--user", "root"], "--user", "root")
         self.refused(["peer", "--tracker", "host:70000"], "host:70000")
         self.refused(["peer", "--owner", "abc"], "--owner", "64")
         self.refused(["peer", "--jobs", "solitaire"], "--jobs", "solitaire", "nonce")
         self.refused(["peer", "--host", "example"], "--host", "example")
         self.refused(["tracker", "--port", "65536"], "--port", "65536", "65535")
         self.refused(["tracker", "--log-level", "loud"], "--log-level", "loud")
+
+    def test_where_results_go(self):
+        """Before the job runs for hours."""
+        taken = self.write("taken", "a file\n")
+        for words in (["job", "create", "nonce"], ["job", "resume", "a"], ["job", "results", "a"],
+                      ["job", "submit", self.net.home]):
+            self.refused(words + ["-o", ""], "--into", "empty")
+            self.refused(words + ["-o", taken], "--into", taken, "not a folder")
+            self.refused(words + ["-o", taken + "/deep/er"], "--into", "Not a directory")
 
     def test_settings_file(self):
         self.write("home/.config/preon/preon.conf", "trakcer = a\n")
@@ -148,8 +166,9 @@ class BadSettings(Cli):
         ("tracker", "here:99999", ["peer"], "1 to 65535"),
         ("tracker", "here, there:0", CREATE, "1 to 65535"),
         ("port", "65536", ["peer"], "0 to 65535"),
-        ("port", "-1", ["tracker"], "0 to 65535"),
-        ("host", "example", ["tracker"], "an IP address"),
+        ("host", "example", ["peer"], "an IP address"),
+        ("tracker-port", "-1", ["tracker"], "0 to 65535"),
+        ("tracker-host", "example", ["tracker"], "an IP address"),
         ("lan", "maybe", ["peer"], "yes or no"),
         ("owner", "abc", ["peer"], "64 lower-case hex digits"),
         ("jobs", "solitaire", ["peer"], "own, any"),
@@ -347,8 +366,59 @@ class Good(Cli):
         for command in commands:
             shown = self.net.preon(*command.split(), "--help", data=None, check=0).stdout
             self.assertIn(f"usage: preon {command}", shown)
-            self.assertIn("--json", shown)
+            self.assertEqual("--json" in shown, command not in ("tracker", "peer"), command)
+            self.assertEqual(self.net.preon("help", *command.split(), data=None, check=0).stdout,
+                             shown)
+            for hidden in "--look", "--ready-fd", "--dep ":
+                self.assertNotIn(hidden, shown)
         self.assertRegex(self.net.preon("--version", data=None, check=0).stdout, r"^preon \d+\.\d+")
+
+    def test_a_noun_without_its_verb(self):
+        done = self.net.preon("job", data=None, check=2)
+        self.assertTrue(done.stderr.startswith("preon: job: which of these?\n"), done.stderr)
+        self.assertIn("preon job list", done.stderr)
+        done = self.net.preon("help", "job", data=None, check=0)
+        self.assertIn("preon job list", done.stdout)
+        self.assertNotIn("preon tracker", done.stdout)
+        self.refused(["help", "jbo"], "'jbo'", "'job'")
+
+    def test_who_has_no_home(self):
+        """As in a container whose user has no name: what needs no folder asks for none."""
+        del self.net.env["HOME"]
+        words = ["setpriv", "--reuid", "54321", "--clear-groups", PREON]
+        if os.geteuid() != 0:
+            words = [PREON]
+            self.net.env["HOME"] = "nowhere"
+        for more, code in ((["nonce", "verify", "--nonce", "1", "--difficulty", "1"], 5),
+                           (["bench", "nonce", "--seconds", "1"], 0)):
+            done = subprocess.run(words + more, env=self.net.env, text=True, capture_output=True,
+                                  timeout=60 * PATIENCE)
+            self.assertIn(done.returncode, (code, 0), done.stderr)
+        tracker = subprocess.Popen(words + ["tracker", "--host", "127.0.0.1", "--port", "0"],
+                                   env=self.net.env, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        self.assertIn("listening on 127.0.0.1:", tracker.stdout.readline())
+        tracker.terminate()
+        self.assertEqual(tracker.wait(10), 0)
+        tracker.stdout.close()
+
+    def test_where_a_tracker_listens_is_not_where_peers_do(self):
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        port = taken.getsockname()[1]
+        self.net.env["PREON_PORT"] = str(port)
+        self.net.tracker_port = 9
+        self.net.env["PREON_TRACKER_PORT"] = "0"
+        self.net.server(["tracker", "--host", "127.0.0.1"], "tracker")
+        self.net.preon("job", "list", check=4)
+        os.mkdir(self.net.path("master"))
+        os.chmod(self.net.path("master"), 0o777)
+        self.assertEqual(self.net.json("job", "list")["jobs"], [])  # who looks does not listen
+        self.net.env["PREON_PORT"] = "0"
+        self.net.env["PREON_TRACKER_PORT"] = str(port)
+        self.net.peer("master")
+        done = self.net.preon("tracker", "--host", "127.0.0.1", check=1)
+        self.assertIn(f":{port}: ", done.stderr)
 
     def test_doctor_builds_a_sandbox(self):
         found = {check["name"]: check for check in self.net.json("doctor")["checks"]}

@@ -18,7 +18,7 @@ enum {
     ANSWER_WITHIN_MS = 60 * 1000, /* of a plain question */
     HELLO_WITHIN_MS = 5 * 1000,   /* of the first one: who is there */
     TURN_MS = 200,                /* between two looks at deadline and Ctrl-C */
-    SILENT_TURNS_MAX = 150,       /* 30 s of a follower; an event comes every second */
+    SILENT_TURNS_MAX = 100,       /* 20 s of a follower; an event comes every second */
     URL_BYTES = 256,
 };
 

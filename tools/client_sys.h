@@ -48,7 +48,7 @@ enum pn_status client_fetch(struct client *c, const char *path,
 /*
  * Follows events until the stream ends, on_event returns false, or deadline_ms (of clock_now_ms;
  * UINT64_MAX: none) passes: PN_E_TIMEOUT. PN_E_DENIED: the peer is there, and has said nothing for
- * 30 s. data is borrowed for the call. on_event may be told of nothing for a second: it is not
+ * 20 s. data is borrowed for the call. on_event may be told of nothing for a second: it is not
  * called to look at the clock.
  */
 enum pn_status client_follow(struct client *c, const char *path, uint64_t deadline_ms,

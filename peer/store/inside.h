@@ -49,6 +49,12 @@ static inline void store_name_add(const char *name, const char *suffix, char out
     (void)snprintf(out, STORE_NAME_BYTES, "%s%s", name, suffix);
 }
 
+/*
+ * Was the job only remembered, long ago, and is nothing of it still to be delivered? now_s: seconds
+ * of the wall clock, which is what files are dated by.
+ */
+bool store_job_stale(struct store *s, const struct digest *job, int64_t now_s);
+
 /* Whole, and known to hash right since the start or a clean stop. */
 bool store_file_proven(struct store *s, const struct digest *root);
 

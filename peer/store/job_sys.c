@@ -1,6 +1,10 @@
 /* The jobs of a store: a folder each with its manifest, its owner's signature and its grant. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "peer/store/dir_sys.h"
 #include "peer/store/inside.h"
@@ -11,6 +15,9 @@ static void job_name(const struct digest *job, const char *file, char name[STORE
     digest_hex(job, hex);
     (void)snprintf(name, STORE_NAME_BYTES, "jobs/%s%s", hex, file);
 }
+
+static const char BORROWED[] =
+    "/borrowed"; /* beside the papers of a job that is not ours to keep */
 
 static enum pn_status write_grant(struct store *s, const char *name, const struct grant *grant,
                                   bool durable, struct pn_err *err)
@@ -53,6 +60,10 @@ static enum pn_status write_job(struct store *s, const struct digest *job, const
         status = dir_write_file(s->dir_fd, file, (struct pn_bytes){p->owner->b, SIGNATURE_BYTES},
                                 p->durable, err);
     }
+    if (status == PN_OK && !p->durable) {
+        store_name_add(tmp, BORROWED, file);
+        status = dir_write_file(s->dir_fd, file, (struct pn_bytes){NULL, 0}, false, err);
+    }
     if (status == PN_OK && p->grant != NULL) {
         store_name_add(tmp, "/grant", file);
         status = write_grant(s, file, p->grant, p->durable, err);
@@ -87,12 +98,44 @@ static enum pn_status settle(struct store *s, const struct digest *job, struct p
 {
     static const char *const parts[] = {"/manifest", "/owner", ""};
     char name[STORE_NAME_BYTES];
-    enum pn_status status = PN_OK;
+    job_name(job, BORROWED, name);
+    enum pn_status status = dir_remove(s->dir_fd, name, err);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PN_OK; i++) {
         job_name(job, parts[i], name);
         status = dir_sync(s->dir_fd, name, err);
     }
     return status == PN_OK ? dir_sync(s->dir_fd, "jobs", err) : status;
+}
+
+struct emptied {
+    struct store *store;
+    char folder[STORE_NAME_BYTES];
+};
+
+/* A run's folder stays when its last attempt is delivered. */
+static void remove_empty(void *arg, const char *run)
+{
+    const struct emptied *e = arg;
+    char name[STORE_NAME_BYTES + NAME_MAX];
+    (void)snprintf(name, sizeof name, "%s/%s", e->folder, run);
+    (void)unlinkat(e->store->dir_fd, name, AT_REMOVEDIR); /* not, while something is in it */
+}
+
+bool store_job_stale(struct store *s, const struct digest *job, int64_t now_s)
+{
+    struct stat st;
+    char hex[DIGEST_HEX_BYTES];
+    char name[STORE_NAME_BYTES];
+    job_name(job, BORROWED, name);
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        st.st_mtim.tv_sec + STORE_BORROWED_S > now_s) {
+        return false;
+    }
+    digest_hex(job, hex);
+    struct emptied e = {.store = s};
+    (void)snprintf(e.folder, sizeof e.folder, "outbox/%s", hex);
+    (void)dir_each(s->dir_fd, e.folder, remove_empty, &e, NULL);
+    return unlinkat(s->dir_fd, e.folder, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
 static enum pn_status put(struct store *s, const struct papers *p, struct digest *job,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
 #include "peer/store/attempt_name.h"
@@ -91,7 +92,10 @@ static enum pn_status open_folder(struct store *s, struct pn_err *err)
         path[i] = i < len ? '/' : '\0';
     }
     s->dir_fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return s->dir_fd >= 0 ? PN_OK : dir_fail(s->path, err);
+    if (s->dir_fd < 0) {
+        return dir_fail(s->path, err);
+    }
+    return dir_sync(s->dir_fd, "..", err); /* whoever made it: its name lasts, as what it holds */
 }
 
 /* The kernel drops the lock when the process ends, however it ends. */
@@ -180,6 +184,12 @@ static void found_job(void *arg, const char *name)
     struct manifest m;
     struct pn_err err;
     if (!digest_parse(name, strlen(name), &id)) {
+        return;
+    }
+    if (store_job_stale(s, &id, (int64_t)(clock_wall_ms() / 1000))) {
+        char path[STORE_NAME_BYTES];
+        (void)snprintf(path, sizeof path, "jobs/%.128s", name);
+        (void)dir_remove(s->dir_fd, path, NULL);
         return;
     }
     enum pn_status status = store_job_read(s, &id, &job, &err);

@@ -2,7 +2,7 @@
  * store_sys -- the data folder: jobs, their files by content, and the outputs of attempts.
  *
  *     <data>/lock, format, running            whose it is, its version, "not stopped cleanly yet"
- *     <data>/jobs/<job>/{manifest,owner,grant}
+ *     <data>/jobs/<job>/{manifest,owner,grant,borrowed}
  *     <data>/files/<root>                     whole; or <root>.part, .had, .leaves while incomplete
  *     <data>/outbox/<job>/<run>/<slice>.<attempt>/{<index>,note}    a worker's, until delivered
  *     <data>/outputs/<job>/<run>/<slice>.<attempt>/<index>          a master's, kept
@@ -28,7 +28,11 @@
 #include "common/manifest.h"
 #include "peer/wire/data.h"
 
-enum { STORE_NOTE_BYTES_MAX = 64 * 1024, STORE_PATH_MAX = 4096 };
+enum {
+    STORE_NOTE_BYTES_MAX = 64 * 1024,
+    STORE_PATH_MAX = 4096,
+    STORE_BORROWED_S = 30 * 24 * 3600, /* then a job of somebody else is forgotten, at a start */
+};
 
 struct store;
 
@@ -66,7 +70,8 @@ enum pn_status store_job_put(struct store *s, struct pn_bytes manifest,
 /*
  * The same for somebody else's job, without waiting for the disk: it is there after a crash of this
  * process; after a loss of power it may be gone or damaged, which is noticed, and it is fetched
- * again.
+ * again. It is forgotten, with its files, by a start that comes STORE_BORROWED_S later or more,
+ * unless its outbox still holds something.
  */
 enum pn_status store_job_remember(struct store *s, struct pn_bytes manifest,
                                   const struct signature *owner, const struct grant *grant,
@@ -165,8 +170,8 @@ enum pn_status store_file_leaves(struct store_file *f, uint32_t first, uint32_t 
 enum pn_status store_file_write_block(struct store_file *f, uint32_t index, struct pn_bytes bytes,
                                       struct pn_err *err);
 /* len is block_length(size, index), and PN_E_MISMATCH if it is not. */
-enum pn_status store_file_read_block(struct store_file *f, uint32_t index, uint8_t *out,
-                                     size_t len, struct pn_err *err);
+enum pn_status store_file_read_block(struct store_file *f, uint32_t index, uint8_t *out, size_t len,
+                                     struct pn_err *err);
 
 /* --- outputs of attempts --- */
 

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "peer/store/dir_sys.h"
 
@@ -311,6 +312,52 @@ static void an_empty_file_is_whole_at_once(void **state)
     store_close(s);
 }
 
+/* What somebody else's job leaves here goes one day; what is owed to it, and what is ours, stays.
+ */
+static void old_jobs_of_others_are_forgotten(void **state)
+{
+    (void)state;
+    enum { NEW, OLD, OLD_DELIVERED, OLD_OWED, OLD_THEN_OURS, CASES };
+    for (int i = 0; i < CASES; i++) {
+        struct store *s = start();
+        struct digest job = put_job(s);
+        put_whole(s);
+        struct store_job j;
+        OK(store_job_read(s, &job, &j, &err));
+        OK(store_job_remove(s, &job, &err));
+        OK(store_job_remember(s, buffer_bytes(&j.manifest), &j.owner, NULL, &job, &err));
+        put_whole(s);
+        const struct file_set owed = {.kind = SET_OF_ATTEMPT, .job = job};
+        if (i == OLD_OWED || i == OLD_DELIVERED) {
+            OK(store_outbox_commit(s, &owed, pn_bytes_str("note"), &err));
+        }
+        if (i == OLD_DELIVERED) {
+            OK(store_outbox_drop(s, &owed, &err));
+        } else if (i == OLD_THEN_OURS) {
+            OK(store_job_put(s, buffer_bytes(&j.manifest), &j.owner, NULL, &job, &err));
+        }
+        store_job_fini(&j);
+        store_close(s);
+
+        char hex[DIGEST_HEX_BYTES];
+        char path[256];
+        digest_hex(&job, hex);
+        (void)snprintf(path, sizeof path, "%s/jobs/%s/borrowed", dir, hex);
+        const struct timespec days[2] = {{.tv_nsec = UTIME_OMIT},
+                                         {.tv_sec = time(NULL) - STORE_BORROWED_S - 1}};
+        assert_int_equal(utimensat(AT_FDCWD, path, i == NEW ? NULL : days, 0),
+                         i == OLD_THEN_OURS ? -1 : 0);
+        s = start();
+        bool goes = i == OLD || i == OLD_DELIVERED;
+        assert_int_equal(store_has_job(s, &job), !goes);
+        assert_int_equal(store_has_file(s, &root), !goes);
+        if (!goes) {
+            OK(store_job_remove(s, &job, &err));
+        }
+        store_close(s);
+    }
+}
+
 /* --- a size is a stranger's word --- */
 
 /* With create and without; whoever names the true size has the file open, or nobody. */
@@ -492,6 +539,7 @@ static void a_full_disk_is_said_to_be_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(old_jobs_of_others_are_forgotten),
         TEST(jobs_are_kept_and_removed),
         TEST(a_remembered_job_may_be_torn),
         TEST(a_file_streams_in_and_is_read_back),

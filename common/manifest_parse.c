@@ -4,6 +4,7 @@
 
 #include "common/manifest_lines.h"
 #include "common/manifest_rules.h"
+#include "common/utf8.h"
 
 /*
  * The grammar is fixed: sections and keys in one order, each at most once, lists sorted, defaults
@@ -397,6 +398,7 @@ enum pn_status manifest_parse(struct pn_bytes text, struct manifest *out, struct
         status = rules_whole(out, err);
     }
     if (status != PN_OK) {
+        utf8_tame(err->text, false); /* it shows the line, which may have been cut, or be hostile */
         manifest_fini(out);
         manifest_init(out, MANIFEST_JOB);
     }

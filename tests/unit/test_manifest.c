@@ -293,6 +293,9 @@ static void every_rule_has_its_sentence(void **state)
         {HEAD "[exec]\n", "line 8: missing: expected 'arg = …'"},
         {HEAD "[exec]\narg = sh\n",
          "line 8: arg = sh: the first word must begin with program:, file: or system:"},
+        {HEAD "[exec]\narg = \xc2\x9b"
+              "2J\n",
+         "line 8: arg = ?\?2J: the first word must begin with program:, file: or system:"},
         {HEAD "[exec]\narg = program:nonce\n", "line 8: arg = program:nonce: must be NAME@VERSION"},
         {HEAD "[exec]\narg = program:nonce@01\n",
          "line 8: arg = program:nonce@01: must be NAME@VERSION"},

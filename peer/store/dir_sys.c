@@ -88,6 +88,18 @@ enum pn_status dir_rename(int at, const char *from, const char *to, struct pn_er
     return renameat(at, from, at, to) == 0 ? PN_OK : dir_fail(from, err);
 }
 
+enum pn_status dir_replace(int at, const char *from, const char *to, struct pn_err *err)
+{
+    if (renameat2(at, from, at, to, RENAME_EXCHANGE) == 0) {
+        return PN_OK;
+    }
+    if (errno == EINVAL) { /* a file system that cannot exchange */
+        enum pn_status status = dir_remove(at, to, err);
+        return status == PN_OK ? dir_rename(at, from, to, err) : status;
+    }
+    return errno == ENOENT ? dir_rename(at, from, to, err) : dir_fail(to, err);
+}
+
 enum pn_status dir_each(int at, const char *path, void (*each)(void *arg, const char *name),
                         void *arg, struct pn_err *err)
 {

@@ -25,6 +25,9 @@ bool dir_has(int at, const char *path);
 /* Renames, replacing a file that is there. Durable after dir_sync of the folder(s). */
 enum pn_status dir_rename(int at, const char *from, const char *to, struct pn_err *err);
 
+/* As dir_rename, for folders: what was there, if anything, is then called `from`. */
+enum pn_status dir_replace(int at, const char *from, const char *to, struct pn_err *err);
+
 /* Removes a file, or a folder with all it holds. PN_OK when there is none. */
 enum pn_status dir_remove(int at, const char *path, struct pn_err *err);
 

@@ -56,7 +56,11 @@ enum pn_status store_outbox_adopt(struct store *s, const struct file_set *attemp
     return status;
 }
 
-/* Moves a folder that is whole to <folder>/<job>/<run>/<slice>.<attempt>, for good. */
+/*
+ * Moves a folder that is whole to <folder>/<job>/<run>/<slice>.<attempt>, for good. What is there
+ * already was put there before a crash, or is to be made again: nobody has recorded its roots, or
+ * they count no more.
+ */
 static enum pn_status place(struct store *s, const char *from, const char *folder,
                             const struct file_set *attempt, struct pn_err *err)
 {
@@ -66,11 +70,9 @@ static enum pn_status place(struct store *s, const char *from, const char *folde
     store_attempt_name(folder, attempt, "", to);
     enum pn_status status = dir_sync(s->dir_fd, from, err);
     status = status == PN_OK ? dir_make(s->dir_fd, above, err) : status;
-    if (status == PN_OK && dir_has(s->dir_fd, to)) {
-        return dir_remove(s->dir_fd, from, err); /* the same attempt, put there before a crash */
-    }
-    status = status == PN_OK ? dir_rename(s->dir_fd, from, to, err) : status;
-    return status == PN_OK ? dir_sync(s->dir_fd, above, err) : status;
+    status = status == PN_OK ? dir_replace(s->dir_fd, from, to, err) : status;
+    status = status == PN_OK ? dir_sync(s->dir_fd, above, err) : status;
+    return status == PN_OK ? dir_remove(s->dir_fd, from, err) : status;
 }
 
 enum pn_status store_outbox_commit(struct store *s, const struct file_set *attempt,
@@ -98,7 +100,8 @@ enum pn_status store_outbox_hand_over(struct store *s, const struct file_set *at
     store_attempt_name("outputs", attempt, "", to);
     store_run_name("outbox", attempt, above);
     if (!dir_has(s->dir_fd, from) && dir_has(s->dir_fd, to)) {
-        return PN_OK; /* handed over before, and not heard of since */
+        store_run_name("outputs", attempt, above); /* handed over before, perhaps a moment ago */
+        return dir_sync(s->dir_fd, above, err);
     }
     enum pn_status status = place(s, from, "outputs", attempt, err);
     status = status == PN_OK ? dir_sync(s->dir_fd, above, err) : status;
@@ -213,10 +216,12 @@ enum pn_status store_outputs_finish(struct store *s, const struct file_set *atte
 {
     char part[STORE_NAME_BYTES];
     char to[STORE_NAME_BYTES];
+    char above[STORE_NAME_BYTES];
     store_attempt_name("outputs", attempt, ".part", part);
     store_attempt_name("outputs", attempt, "", to);
-    if (dir_has(s->dir_fd, to)) {
-        return dir_remove(s->dir_fd, part, err);
+    if (!dir_has(s->dir_fd, part) && dir_has(s->dir_fd, to)) {
+        store_run_name("outputs", attempt, above);
+        return dir_sync(s->dir_fd, above, err);
     }
     struct sync_all all = {.store = s, .folder = part, .status = PN_OK, .err = err};
     enum pn_status status = dir_make(s->dir_fd, part, err); /* no outputs: an empty folder */

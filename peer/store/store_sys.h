@@ -196,7 +196,10 @@ enum pn_status store_outbox_adopt(struct store *s, const struct file_set *attemp
 enum pn_status store_outbox_commit(struct store *s, const struct file_set *attempt,
                                    struct pn_bytes note, struct pn_err *err);
 
-/* Moves an attempt from the outbox to this peer's own outputs, durably and without copying. */
+/*
+ * Moves an attempt from the outbox to this peer's own outputs, durably and without copying, in the
+ * place of what is there of an earlier making. PN_OK also when it was handed over before.
+ */
 enum pn_status store_outbox_hand_over(struct store *s, const struct file_set *attempt,
                                       struct pn_err *err);
 
@@ -215,7 +218,8 @@ enum pn_status store_outbox_drop(struct store *s, const struct file_set *attempt
 
 /*
  * Makes fetched outputs final: syncs, renames, syncs the folders; durable on PN_OK. All of them
- * were opened with create and are whole. PN_OK also when they are final already.
+ * were opened with create and are whole; what is there of an earlier fetch goes. PN_OK also when
+ * they are final already.
  */
 enum pn_status store_outputs_finish(struct store *s, const struct file_set *attempt,
                                     struct pn_err *err);

@@ -114,6 +114,54 @@ static void fetched_outputs_are_resumed_and_then_final(void **state)
     store_close(s);
 }
 
+/* Writes and commits an attempt of one output to the outbox. */
+static void make(struct store *s, const char *text)
+{
+    struct store_adopt adopt = {.fd = file_with(text, strlen(text)), .index = 0};
+    OK(store_outbox_adopt(s, &attempt, &adopt, 1, SIZE, &err));
+    OK(store_outbox_commit(s, &attempt, pn_bytes_str("my vote"), &err));
+    (void)close(adopt.fd);
+}
+
+static void expect_output(struct store *s, const char *text)
+{
+    struct buffer b;
+    uint64_t size;
+    buffer_init(&b, 16);
+    OK(store_output_read(s, &attempt, 0, 0, 16, &b, &size, &err));
+    assert_true(pn_bytes_equal(buffer_bytes(&b), pn_bytes_str(text)));
+    buffer_fini(&b);
+}
+
+/* A kill left outputs that no vote names; the same attempt is made again, and differs: it counts.
+ */
+static void outputs_made_again_take_the_place_of_the_earlier_ones(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    make_job_folder();
+    make(s, "monday");
+    OK(store_outbox_hand_over(s, &attempt, &err));
+    crash(s);
+    s = start();
+    make(s, "tuesday");
+    OK(store_outbox_hand_over(s, &attempt, &err));
+    expect_output(s, "tuesday");
+    OK(store_outbox_hand_over(s, &attempt, &err)); /* twice is fine */
+    expect_output(s, "tuesday");
+
+    struct store_file *f; /* and as fetched from elsewhere */
+    OK(store_output_open(s, &attempt, 0, &root, SIZE, true, &f, &err));
+    OK(store_file_put_leaves(f, leaves, &err));
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        OK(store_file_write_block(f, i, block(i), &err));
+    }
+    store_file_close(f);
+    OK(store_outputs_finish(s, &attempt, &err));
+    OK(find_output(s, 0));
+    store_close(s);
+}
+
 static void outputs_go_when_a_removal_was_cut_short(void **state)
 {
     (void)state;
@@ -145,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(outputs_go_from_outbox_to_own_master),
         TEST(fetched_outputs_are_resumed_and_then_final),
+        TEST(outputs_made_again_take_the_place_of_the_earlier_ones),
         TEST(outputs_go_when_a_removal_was_cut_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,6 +387,7 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
     d->liars_shown = 0;
+    d->given_up[0] = '\0';
     lead_unbench_all(d); /* the ledger tells what is there */
     table_init(&d->bench, sizeof(uint64_t), JOB_SLICES_MAX, random_fresh_seed());
     d->life++; /* what was under way for the earlier core is none of this one's */

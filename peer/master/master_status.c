@@ -161,10 +161,11 @@ void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
         .answer = d->answer,
     };
     memcpy(out->name, m->name, sizeof out->name);
-    if (d->state == JOB_FAILED && d->given_up[0] != '\0') {
-        (void)snprintf(out->reason, sizeof out->reason, "given up: %s", d->given_up);
-    } else {
-        memcpy(out->reason, d->reason, sizeof out->reason);
+    memcpy(out->reason, d->reason, sizeof out->reason);
+    if (d->state == JOB_FAILED && d->given_up[0] != '\0') { /* perhaps why */
+        const size_t len = strlen(out->reason);
+        (void)snprintf(out->reason + len, sizeof out->reason - len, "; last given up: %s",
+                       d->given_up);
     }
     memcpy(out->liars, d->liars, sizeof out->liars);
     hash_sha256((struct pn_bytes){m->owner.b, PUBLIC_KEY_BYTES}, &out->owner);

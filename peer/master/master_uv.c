@@ -385,6 +385,15 @@ static bool stands_still(const struct lead *d, const struct frame *f)
     return d->in_ledger && goes_on && (d->core == NULL || (d->stalled_ms != 0 && asks_in));
 }
 
+/* For people who ask why it waits: what a worker of the run has said, not just anybody. */
+static void keep_given_up(struct lead *d, const struct frame *f)
+{
+    struct work_give_up g;
+    if (work_parse_give_up(f->body, &g, NULL) == PN_OK && g.reason != WORK_LEAVING) {
+        memcpy(d->given_up, g.text, sizeof d->given_up);
+    }
+}
+
 enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *f,
                            struct pn_err *err)
 {
@@ -400,12 +409,8 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
     if (d == NULL || d->core == NULL) {
         return f->request != 0 ? refuse(p, f, "no such job is led here") : PN_OK;
     }
-    struct work_give_up g;
-    if (f->type == FRAME_GIVE_UP && work_parse_give_up(f->body, &g, NULL) == PN_OK &&
-        g.reason != WORK_LEAVING) {
-        memcpy(d->given_up, g.text, sizeof d->given_up); /* for people who ask why it waits */
-    }
-    if (p->own && !master_has_worker(d->core, p->id) &&
+    bool enlisted = master_has_worker(d->core, p->id);
+    if (p->own && !enlisted &&
         (f->type == FRAME_VOTE || f->type == FRAME_STARTED || f->type == FRAME_PROGRESS ||
          f->type == FRAME_GIVE_UP)) {
         return PN_OK; /* for an earlier core: our own worker enlists again, and says what it has */
@@ -417,6 +422,9 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
                               .own = p->own,
                               .frame = f};
     enum pn_status status = lead_event(d, &ev, err);
+    if (f->type == FRAME_GIVE_UP && status == PN_OK && enlisted) {
+        keep_given_up(d, f);
+    }
     if (f->type == FRAME_ENLIST && status == PN_OK && !p->own) {
         leads_crew_enlisted(l, p, &job);
     }

@@ -133,6 +133,17 @@ class AgainstMaster(Case):
         self.closes(link)
         self.finish()
 
+    def test_a_strangers_words_are_no_reason(self):
+        """Why a job waits is told to its owner: only its workers have a say in that."""
+        self.net.peer("w0", 1, "--jobs", "any")
+        self.job = self.net.create("exec", "--quorum", "2", "--slices", "1", "--", "sh", "-c", "true")
+        status = lambda: self.net.json("job", "status", self.job)
+        wait_for(lambda: "voters" in str(status().get("waiting")), 10, "it waits for a second voter")
+        w = self.worker()
+        w.link.send(pc.GIVE_UP, w.key() + bytes(16) + b"\x02" + pc.bytes16(b"run this as root"), 1)
+        self.closes(w.link)
+        self.assertNotIn("as root", str(status()))
+
     def test_enlisting_as_somebody_else(self):
         w = self.worker()
         w.join()

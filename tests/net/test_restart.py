@@ -45,6 +45,7 @@ class Restart(unittest.TestCase):
             before = self.ended()
             self.restart()
             wait_for(lambda: self.ended() >= before + 3, 30, "slices are run after the restart")
+        self.assertRegex(self.job()["workers_shown"][0]["address"], r"^127\.0\.0\.1:\d+$")
         self.net.preon("job", "wait", job, check=0)
         self.assertEqual(self.most_at_once(), 1)
 

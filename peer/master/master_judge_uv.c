@@ -21,13 +21,6 @@ static struct file_set set_of(const struct lead *d, uint64_t slice, uint64_t att
     return (struct file_set){SET_OF_ATTEMPT, d->job, d->run, slice, attempt};
 }
 
-/* An event of the core would be lost: it hears of that after this step, and the run begins anew. */
-static void out_of_memory(struct lead *d, const char *what)
-{
-    lead_stall(d, what);
-    d->refused = PN_E_NO_MEMORY;
-}
-
 /* --- inline outputs kept until judged --------------------------------------------------------- */
 
 void lead_bench(struct lead *d, const struct record *r)
@@ -268,7 +261,7 @@ static void start_judge(struct lead *d, uint64_t slice, uint64_t attempt, bool d
     struct judge_work *w = calloc(1, sizeof *w);
     if (w == NULL) {
         if (!describe_only) {
-            out_of_memory(d, "out of memory for judging");
+            lead_out_of_memory(d, "out of memory for judging");
         }
         return;
     }
@@ -301,7 +294,7 @@ void lead_judge(struct lead *d, uint64_t slice, uint64_t attempt)
         size_t cap = d->judge_cap == 0 ? 16 : d->judge_cap * 2;
         struct waiting_judge *judges = realloc(d->judges, cap * sizeof *judges);
         if (judges == NULL) {
-            out_of_memory(d, "out of memory for judging");
+            lead_out_of_memory(d, "out of memory for judging");
             return;
         }
         d->judges = judges;
@@ -378,7 +371,7 @@ static void start_disk_work(struct lead *d, uint64_t slice, uint64_t attempt, bo
     struct disk_work *w = calloc(1, sizeof *w);
     if (w == NULL) {
         if (hand_over) {
-            out_of_memory(d, "out of memory for outputs");
+            lead_out_of_memory(d, "out of memory for outputs");
         } else { /* a restart finds what nobody wants */
             log_write(LOG_ERROR, "master", "out of memory for outputs");
         }
@@ -471,7 +464,7 @@ static void fail_later(struct lead *d, const struct file_set *set)
 {
     struct late_failure *f = calloc(1, sizeof *f);
     if (f == NULL) {
-        out_of_memory(d, "out of memory for outputs");
+        lead_out_of_memory(d, "out of memory for outputs");
         return;
     }
     f->work.data = f;

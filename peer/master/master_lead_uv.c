@@ -142,14 +142,21 @@ static void carry_out(struct lead *d, const struct master_action *x)
         size_t used;
         size_t need;
         p = ports_find(d->of->config.ports, x->link);
-        if (p != NULL && frame_parse(master_action_frame(&d->actions, x), FRAME_BODY_MAX, &f, &used,
-                                     &need, NULL) == PN_OK) {
-            (void)p->send(p, SESSION_CONTROL, &f);
+        if (p != NULL &&
+            frame_parse(master_action_frame(&d->actions, x), FRAME_BODY_MAX, &f, &used, &need,
+                        NULL) == PN_OK &&
+            p->send(p, SESSION_CONTROL, &f) != PN_OK && p->own) {
+            lead_out_of_memory(d, "out of memory for our own worker");
         }
         break;
     }
     case MASTER_DO_CLOSE:
-        port_close(ports_find(d->of->config.ports, x->link), x->reason);
+        p = ports_find(d->of->config.ports, x->link);
+        if (p != NULL && p->own) { /* it does not break, and what it was to hear is lost */
+            lead_out_of_memory(d, x->reason);
+        } else {
+            port_close(p, x->reason);
+        }
         break;
     case MASTER_DO_PULL:
         lead_pull(d, x);

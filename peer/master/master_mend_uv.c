@@ -42,6 +42,12 @@ void lead_stall(struct lead *d, const char *cause)
     mend_later(l);
 }
 
+void lead_out_of_memory(struct lead *d, const char *what)
+{
+    lead_stall(d, what);
+    d->refused = PN_E_NO_MEMORY;
+}
+
 void leads_ledger_failed(struct leads *l, enum pn_status status, const struct pn_err *err)
 {
     if (!l->ledger_failed) {

@@ -148,6 +148,8 @@ enum pn_status leads_ledger_usable(struct leads *l, struct pn_err *err);
 enum pn_status leads_ledger_said(struct leads *l, enum pn_status status, const struct pn_err *err);
 /* The run cannot go on as it is: after a while it begins anew from what the ledger holds. */
 void lead_stall(struct lead *d, const char *cause);
+/* The same where an event or a frame is lost: the core hears of that after this step, and stops. */
+void lead_out_of_memory(struct lead *d, const char *what);
 void leads_mend_close(struct leads *l); /* leads is pinned until its timer is closed */
 
 /* master_wish_uv.c */

@@ -154,6 +154,7 @@ enum pn_status worker_step(struct worker *w, const struct worker_event *ev,
     w->now_ms = ev->now_ms;
     out->count = 0;
     out->frames.len = 0;
+    out->lost = false;
 
     switch (ev->kind) {
     case WORKER_ENGAGE:

@@ -128,6 +128,7 @@ struct worker_actions {
     struct worker_action *list;
     size_t count, cap;
     struct buffer frames;
+    bool lost; /* memory was short for one: links are to break, and all is said and asked anew */
 };
 
 struct worker;

@@ -17,6 +17,8 @@ struct errand *errand_new(struct labour *l, const struct digest *job)
     e->of = l;
     e->job = *job;
     e->program_fd = -1;
+    e->vetted.errand = e;
+    e->fetched.errand = e;
     buffer_init(&e->text, MANIFEST_BYTES_MAX);
     manifest_init(&e->manifest, MANIFEST_JOB);
     e->next = l->errands;
@@ -107,7 +109,7 @@ static void tell(struct errand *e, enum worker_event_kind kind, enum pn_status s
     }
     const struct worker_event ev = {
         .kind = kind, .job = e->job, .status = status, .reason = reason};
-    labour_event(e->of, &ev, NULL, text);
+    labour_event(e->of, kind == WORKER_VETTED ? &e->vetted : &e->fetched, &ev, text);
 }
 
 /* PN_E_DENIED: against our wishes, which is nobody's fault. */
@@ -243,7 +245,8 @@ static void on_manifest(void *arg, enum pn_status status, struct pn_bytes text,
     if (status == PN_OK) {
         judge_text(e, text, NULL);
     } else {
-        refuse(e, PN_E_MISMATCH, err);
+        bool passing = status == PN_E_CLOSED || status == PN_E_NO_MEMORY;
+        refuse(e, passing ? status : PN_E_MISMATCH, err);
     }
     errand_unpin(e);
 }

@@ -30,6 +30,7 @@ struct worker_action *worker_act(struct worker *w, enum worker_action_kind kind)
         size_t cap = a->cap == 0 ? 16 : a->cap * 2;
         struct worker_action *list = realloc(a->list, cap * sizeof *list);
         if (list == NULL) {
+            a->lost = true;
             return NULL;
         }
         a->list = list;

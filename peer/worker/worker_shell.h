@@ -15,6 +15,20 @@
 /* Below this, finding others who have a job's files costs more than fetching them. */
 enum { ERRAND_SHARE_BYTES = 1024 * 1024 };
 
+/*
+ * An event for the core that waits until its present actions are carried out. It lies in what it is
+ * about, of which one such event at a time is on its way: no memory can be missing for it, as an
+ * event that is lost would leave a slot busy, or a master without an answer, for ever.
+ */
+struct deferred {
+    struct worker_event event;
+    struct task *task;     /* WORKER_RAN: freed for the next slice once the core has heard */
+    struct errand *errand; /* any other: pinned until then */
+    char text[WORK_TEXT_BYTES_MAX];
+    bool queued;
+    struct deferred *next;
+};
+
 /* One job that we are engaged for. Freed when it is gone and nothing pins it. */
 struct errand {
     struct labour *of;
@@ -40,6 +54,7 @@ struct errand {
     uint32_t file_count;
     int program_fd;
     uint32_t stored_count; /* attempts whose outputs lie in the outbox */
+    struct deferred vetted, fetched;
     struct errand *next;
 };
 
@@ -72,14 +87,7 @@ struct task {
     bool stored;    /* outputs lie in the outbox */
     uint8_t stdout_tail[WORK_TAIL_BYTES_MAX];
     uint8_t stderr_tail[WORK_TAIL_BYTES_MAX];
-};
-
-/* An event for the core that waits until its present actions are carried out. */
-struct deferred {
-    struct worker_event event;
-    struct task *task; /* WORKER_RAN: freed for the next slice once the core has heard */
-    char text[WORK_TEXT_BYTES_MAX];
-    struct deferred *next;
+    struct deferred ended;
 };
 
 struct dialled {
@@ -101,6 +109,8 @@ struct labour {
     struct deferred *first;
     struct deferred **last;
     bool stepping;
+    bool own_lost; /* something said to our own master: that link does not break, all is asked anew
+                    */
     uv_timer_t timer;
     struct run_log run_log;
     uint32_t pins; /* work on the pool, errands that are pinned */
@@ -110,10 +120,13 @@ struct labour {
     void *on_freed_arg;
 };
 
-/* worker_uv.c: feeds the core, now or after its present actions. text is copied. */
-void labour_event(struct labour *l, const struct worker_event *ev, struct task *task,
+/*
+ * worker_uv.c: feeds the core, now or after its present actions. text is copied, NULL for none; of
+ * an event that still waits in d, this one takes the place.
+ */
+void labour_event(struct labour *l, struct deferred *d, const struct worker_event *ev,
                   const char *text);
-void labour_step_now(struct labour *l, struct worker_event *ev); /* not from within a step */
+void labour_step_now(struct labour *l, struct worker_event *ev); /* not while l->stepping */
 void labour_pin(struct labour *l);
 void labour_unpin(struct labour *l);
 __attribute__((format(printf, 2, 3))) void labour_log_run(struct labour *l, const char *format,

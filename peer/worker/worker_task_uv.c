@@ -189,7 +189,7 @@ static void end(struct task *t)
     } else {
         ev.result = &t->result;
     }
-    labour_event(t->of, &ev, t, t->machine_fault ? t->text : NULL);
+    labour_event(t->of, &t->ended, &ev, t->machine_fault ? t->text : NULL);
 }
 
 static void after_collect(uv_work_t *req, int uv_status)
@@ -209,9 +209,11 @@ static void on_line(void *arg, struct pn_bytes line)
     struct task *t = arg;
     const uint64_t now_ms = uv_now(t->of->config.loop);
     struct worker_event ev = {.kind = WORKER_ON_WAY, .place = t->place};
-    if (now_ms >= t->next_progress_ms && job_progress_parse(line, &ev.done, &ev.total)) {
+    const struct labour *l = t->of;
+    if (!l->stepping && !l->freeing && now_ms >= t->next_progress_ms &&
+        job_progress_parse(line, &ev.done, &ev.total)) {
         t->next_progress_ms = now_ms + TASK_PROGRESS_EVERY_MS;
-        labour_event(t->of, &ev, NULL, NULL);
+        labour_step_now(t->of, &ev);
     }
 }
 

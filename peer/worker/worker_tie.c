@@ -74,6 +74,15 @@ uint16_t tie_slots(const struct worker *w, const struct tie *t)
     return (uint16_t)(share > 0 ? share : 1);
 }
 
+static void list_held(struct work_enlist *m, const struct tie *t, bool voted)
+{
+    for (const struct holding *h = t->first; h != NULL; h = h->next) {
+        if ((h->state >= HOLDING_VOTED) == voted && m->held_count < WORK_HELD_MAX) {
+            m->held[m->held_count++] = (struct work_held){h->slice, h->attempt};
+        }
+    }
+}
+
 void tie_send_enlist(struct worker *w, struct tie *t, bool with_held)
 {
     struct work_enlist *m = &w->enlist;
@@ -81,10 +90,9 @@ void tie_send_enlist(struct worker *w, struct tie *t, bool with_held)
     m->run = t->run;
     m->key = w->config.key;
     m->held_count = 0;
-    for (struct holding *h = t->first; with_held && h != NULL; h = h->next) {
-        if (m->held_count < WORK_HELD_MAX) {
-            m->held[m->held_count++] = (struct work_held){h->slice, h->attempt};
-        }
+    if (with_held) {
+        list_held(m, t, false); /* first: a vote is sent again anyway, this only the list tells */
+        list_held(m, t, true);
     }
     uint32_t request = worker_next_request(w);
     if (with_held) {
@@ -304,6 +312,11 @@ void tie_vetted(struct worker *w, const struct worker_event *ev)
         return;
     }
     uint32_t link = t->own ? 0 : t->link;
+    bool passing = ev->status == PN_E_CLOSED || ev->status == PN_E_NO_MEMORY;
+    if (passing && link != 0 && t->first != NULL) { /* what is in hand is worth another try */
+        worker_act_close(w, link, ev->text != NULL ? ev->text : "its papers could not be had");
+        return;
+    }
     const struct digest job = t->job;
     leave(w, t, ev->text != NULL ? ev->text : "not welcome here");
     if (ev->status != PN_E_DENIED) {
@@ -520,8 +533,10 @@ void tie_tick(struct worker *w, struct tie *t)
     if (w->now_ms >= reserved_until_ms(t)) {
         t->reserved = false;
     }
-    if (asking && w->now_ms - t->since_ms >= WORKER_ANSWER_MS) {
-        if (!t->own && !rest_of(w, &t->master)) { /* once, however many jobs it has offered */
+    if (asking && t->own && w->now_ms - t->since_ms >= WORKER_ANSWER_MS) {
+        ask_anew(w, t); /* a frame was lost for want of memory, and this link does not break */
+    } else if (asking && w->now_ms - t->since_ms >= WORKER_ANSWER_MS) {
+        if (!rest_of(w, &t->master)) { /* once, however many jobs it has offered */
             rest_begin(w, &t->master);
         }
         worker_act_close(w, t->link, "no answer from the master"); /* and then the link is down */

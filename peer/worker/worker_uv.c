@@ -10,6 +10,8 @@
 #include "peer/wire/hire.h"
 #include "peer/worker/worker_shell.h"
 
+enum { ASK_AGAIN_MS = 1000 };
+
 /* --- events and actions ----------------------------------------------------------------------- */
 
 static void send_frame(struct labour *l, const struct worker_action *x)
@@ -20,7 +22,21 @@ static void send_frame(struct labour *l, const struct worker_action *x)
     size_t need;
     if (p != NULL && frame_parse(worker_action_frame(&l->actions, x), FRAME_BODY_MAX, &f, &used,
                                  &need, NULL) == PN_OK) {
-        (void)p->send(p, SESSION_CONTROL, &f);
+        enum pn_status status = p->send(p, SESSION_CONTROL, &f);
+        l->own_lost |= p->own && status != PN_OK;
+    }
+}
+
+/* Memory was short for an action: masters hear of all that is in hand when they are linked again.
+ */
+static void break_links(struct labour *l)
+{
+    for (const struct errand *e = l->errands; e != NULL; e = e->next) {
+        if (e->own) {
+            l->own_lost = true;
+        } else {
+            port_close(ports_find(l->config.ports, e->port), "out of memory");
+        }
     }
 }
 
@@ -101,10 +117,8 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         e = errand_find(l, &x->job);
         if (e != NULL) {
             errand_vet(e, x);
-        } else {
-            const struct worker_event none = {
-                .kind = WORKER_VETTED, .job = x->job, .status = PN_E_NO_MEMORY};
-            labour_event(l, &none, NULL, "out of memory");
+        } else { /* the link's end tells the core */
+            port_close(ports_find(l->config.ports, x->link), "out of memory");
         }
         break;
     case WORKER_DO_FETCH:
@@ -143,7 +157,26 @@ static enum pn_status step(struct labour *l, struct worker_event *ev, struct pn_
     for (size_t i = 0; i < l->actions.count; i++) {
         carry_out(l, &l->actions.list[i]);
     }
+    if (l->actions.lost) {
+        break_links(l);
+    }
     return status;
+}
+
+static void ask_own_anew(struct labour *l)
+{
+    l->own_lost = false;
+    for (struct errand *e = l->errands, *next; e != NULL; e = next) {
+        next = e->next;
+        if (e->own && !e->gone) {
+            struct worker_event ev = {.kind = WORKER_ENGAGE,
+                                      .link = e->port,
+                                      .own = true,
+                                      .peer = e->master_id,
+                                      .job = e->job};
+            (void)step(l, &ev, NULL);
+        }
+    }
 }
 
 static void free_task(struct task *t)
@@ -156,32 +189,55 @@ static void free_task(struct task *t)
     errand_unpin(e);
 }
 
+/* The core may run the next slice in the place at once: what it hears is a copy. */
+static void tell_ran(struct labour *l, struct task *t)
+{
+    t->state = TASK_FREE;
+    struct task done = *t;
+    struct worker_event *ev = &done.ended.event;
+    t->bytes = NULL;
+    if (ev->result != NULL) {
+        ev->result = &done.result;
+        done.result.stdout_tail.ptr = done.stdout_tail;
+        done.result.stderr_tail.ptr = done.stderr_tail;
+    }
+    if (ev->text != NULL) {
+        ev->text = done.ended.text;
+    }
+    (void)step(l, ev, NULL);
+    free_task(&done);
+}
+
+static struct deferred *take_first(struct labour *l)
+{
+    struct deferred *d = l->first;
+    l->first = d->next;
+    l->last = l->first == NULL ? &l->first : l->last;
+    d->queued = false;
+    return d;
+}
+
 /* Steps once, then whatever that has brought up. */
 static enum pn_status run_steps(struct labour *l, struct worker_event *ev, struct pn_err *err)
 {
+    bool asked = false;
     l->stepping = true;
     enum pn_status status = step(l, ev, err);
-    while (l->first != NULL) {
-        struct deferred *d = l->first;
-        l->first = d->next;
+    while (l->first != NULL || (l->own_lost && !asked)) {
         if (l->first == NULL) {
-            l->last = &l->first;
+            asked = true;
+            ask_own_anew(l);
+            continue;
         }
+        struct deferred *d = take_first(l);
         if (d->task != NULL) {
-            d->task->state = TASK_FREE; /* the core may run the next slice in it at once */
-            struct task done = *d->task;
-            d->task->bytes = NULL;
-            if (d->event.result != NULL) {
-                d->event.result = &done.result;
-                done.result.stdout_tail.ptr = done.stdout_tail;
-                done.result.stderr_tail.ptr = done.stderr_tail;
-            }
-            (void)step(l, &d->event, NULL);
-            free_task(&done);
-        } else {
+            tell_ran(l, d->task);
+            continue;
+        }
+        if (!d->errand->gone) {
             (void)step(l, &d->event, NULL);
         }
-        free(d);
+        errand_unpin(d->errand);
     }
     l->stepping = false;
     arm(l);
@@ -191,30 +247,29 @@ static enum pn_status run_steps(struct labour *l, struct worker_event *ev, struc
 
 void labour_step_now(struct labour *l, struct worker_event *ev) { (void)run_steps(l, ev, NULL); }
 
-void labour_event(struct labour *l, const struct worker_event *ev, struct task *task,
+void labour_event(struct labour *l, struct deferred *d, const struct worker_event *ev,
                   const char *text)
 {
     if (l->freeing) { /* the core hears nothing any more */
-        if (task != NULL) {
-            free_task(task);
+        if (d->task != NULL) {
+            free_task(d->task);
         }
         return;
     }
-    struct deferred *d = calloc(1, sizeof *d);
-    if (d == NULL && ev->kind == WORKER_ON_WAY) {
-        return; /* the next line tells more */
-    }
-    if (d == NULL) {
-        abort(); /* an event that is lost would leave a slot busy for ever */
-    }
     d->event = *ev;
-    d->task = task;
     if (text != NULL) {
         (void)snprintf(d->text, sizeof d->text, "%s", text);
         d->event.text = d->text;
     }
-    *l->last = d;
-    l->last = &d->next;
+    if (!d->queued) {
+        d->queued = true;
+        d->next = NULL;
+        *l->last = d;
+        l->last = &d->next;
+        if (d->errand != NULL) {
+            errand_pin(d->errand);
+        }
+    }
     if (!l->stepping) {
         struct worker_event tick = {.kind = WORKER_TICK};
         (void)run_steps(l, &tick, NULL);
@@ -231,6 +286,7 @@ static void arm(struct labour *l)
 {
     uint64_t due = worker_deadline_ms(l->core);
     uint64_t now = clock_now_ms();
+    due = l->own_lost && due > now + ASK_AGAIN_MS ? now + ASK_AGAIN_MS : due;
     if (due == UINT64_MAX) {
         (void)uv_timer_stop(&l->timer);
     } else {
@@ -275,6 +331,7 @@ enum pn_status labour_new(const struct labour_config *config, struct labour **ou
     for (uint32_t i = 0; i < l->place_count; i++) {
         l->tasks[i].of = l;
         l->tasks[i].place = i;
+        l->tasks[i].ended.task = &l->tasks[i];
     }
     (void)uv_timer_init(config->loop, &l->timer);
     l->timer.data = l;
@@ -315,17 +372,16 @@ static void on_timer_closed(uv_handle_t *h)
 {
     struct labour *l = h->data;
     l->timer_closed = true;
-    /* Events that came too late: their tasks hold errands. */
-    while (l->first != NULL) {
-        struct deferred *d = l->first;
-        l->first = d->next;
+    labour_pin(l);
+    while (l->first != NULL) { /* events that came too late: they and their tasks hold errands */
+        struct deferred *d = take_first(l);
         if (d->task != NULL) {
             free_task(d->task);
+        } else {
+            errand_unpin(d->errand);
         }
-        free(d);
     }
-    l->last = &l->first;
-    free_if_done(l);
+    labour_unpin(l);
 }
 
 void labour_free(struct labour *l, void (*on_freed)(void *arg), void *arg)

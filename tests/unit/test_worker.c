@@ -92,7 +92,7 @@ static void a_link_breaks(void **state)
     expect("dial ");
     engage(2, 1, false);
     join_answer(2);
-    expect("2<join 2<idle1 2<enlist 2+7+8 "); /* vetted already */
+    expect("2<join 2<idle1 2<enlist 2+8+7 "); /* vetted already */
     enlist_answer(2);
     expect("2<vote7 ");
 }
@@ -268,6 +268,45 @@ static void the_own_master_begins_anew(void **state)
     expect("");
 }
 
+/* A frame may be lost for want of memory: the link to the own master does not break for that. */
+static void the_own_master_is_asked_again(void **state)
+{
+    (void)state;
+    open_worker(1);
+    engage(2, 2, true);
+    trace[0] = '\0';
+    tick(worker_deadline_ms(worker));
+    expect("2<join ");
+    join_answer(2);
+    vetted(2, PN_OK);
+    trace[0] = '\0';
+    tick(worker_deadline_ms(worker));
+    expect("2<enlist 1 ");
+}
+
+/* A manifest that cannot be had just now costs nothing that is in hand; a wrong one does. */
+static void papers_that_cannot_be_had(void **state)
+{
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct worker_event ev = {.kind = WORKER_RESTORED, .job = *job(1), .run = {{1}}};
+        struct worker_result r = {.class = OUTCOME_EXITED};
+        if (wrong) {
+            tear_down(NULL);
+        }
+        open_worker(1);
+        ev.result = &r;
+        ev.slice = 7;
+        (void)step(ev);
+        tick(worker_deadline_ms(worker));
+        engage(1, 1, false);
+        join_answer(1);
+        trace[0] = '\0';
+        vetted(1, wrong ? PN_E_MISMATCH : PN_E_CLOSED);
+        assert_string_equal(trace, wrong ? "drop7 left close " : "close ");
+    }
+}
+
 static void nothing_lent_to_others(void **state)
 {
     (void)state;
@@ -303,6 +342,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_way_of_a_slice),
         TEST(not_welcome),
+        TEST(the_own_master_is_asked_again),
+        TEST(papers_that_cannot_be_had),
         TEST(papers_out_of_order),
         TEST(files_that_cannot_be_had),
         TEST(what_is_called_off_dies),

@@ -28,10 +28,14 @@
 #include "common/manifest.h"
 
 enum {
-    WORK_HELD_MAX = 1024,              /* attempts listed in one ENLIST */
-    WORK_SLOTS_MAX = 4096,             /* of one worker */
-    WORK_INLINE_BYTES_MAX = 40 * 1024, /* outputs that ride in a vote, all together */
-    WORK_TAIL_BYTES_MAX = 8 * 1024,    /* of stdout and of stderr, each */
+    WORK_HELD_MAX = 1024,  /* attempts listed in one ENLIST */
+    WORK_SLOTS_MAX = 4096, /* of one worker */
+    /*
+     * Outputs that ride in a vote, all together. With both tails (16 KiB) and the list of up to
+     * JOB_OUTPUTS_MAX outputs it must fit into a frame of FRAME_BODY_MAX; more is pulled.
+     */
+    WORK_INLINE_BYTES_MAX = 40 * 1024,
+    WORK_TAIL_BYTES_MAX = 8 * 1024, /* of stdout and of stderr, each */
     WORK_TEXT_BYTES_MAX = 160,
 };
 

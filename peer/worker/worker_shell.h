@@ -84,6 +84,7 @@ struct task {
     enum work_reason reason;
     struct worker_result result;
     uint8_t *bytes; /* inline outputs, owned */
+    bool alone;     /* the master is away: nobody takes its vote soon */
     bool stored;    /* outputs lie in the outbox */
     uint8_t stdout_tail[WORK_TAIL_BYTES_MAX];
     uint8_t stderr_tail[WORK_TAIL_BYTES_MAX];

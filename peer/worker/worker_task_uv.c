@@ -81,7 +81,10 @@ static enum pn_status write_note(struct task *t, struct buffer *note)
     return kept_write(&k, note);
 }
 
-/* Large ones go to the outbox, durably, before anybody hears of them. */
+/*
+ * Large ones go to the outbox, durably, before anybody hears of them; small ones too while the
+ * master is away: what piles up until it is back must not be lost with this process.
+ */
 static enum pn_status take_stored(struct task *t, const struct collect_output *found,
                                   uint32_t count, struct pn_err *err)
 {
@@ -148,7 +151,7 @@ static void collect(struct task *t, struct pn_err *err)
             total += found[i].size;
         }
         t->result.output_count = (uint8_t)m->output_count;
-        status = total <= WORK_INLINE_BYTES_MAX
+        status = total <= WORK_INLINE_BYTES_MAX && !t->alone
                      ? take_inline(t, found, m->output_count, (size_t)total, err)
                      : take_stored(t, found, m->output_count, err);
         collect_close(found, m->output_count);
@@ -248,6 +251,7 @@ static void on_end(void *arg, const struct sandbox_result *r)
     t->result.stdout_tail = keep_tail(t->stdout_tail, r->stdout_tail);
     t->result.stderr_tail = keep_tail(t->stderr_tail, r->stderr_tail);
     t->machine_fault = machine_fault(r->outcome);
+    t->alone = t->errand->port == 0 && !t->errand->own;
     t->reason = WORK_CANNOT_RUN;
     (void)snprintf(t->text, sizeof t->text, "%s", r->text);
     t->work.data = t;

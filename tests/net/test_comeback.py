@@ -1,4 +1,5 @@
 """A worker that comes back to a master that has only just started: nothing in hand is lost."""
+import glob
 import os
 import shutil
 import unittest
@@ -24,20 +25,44 @@ class Comeback(unittest.TestCase):
                     os.path.join(home, "libexec", "preon", "launcher"))
         return shutil.copy(PREON, home)
 
+    def at_work(self, seconds):
+        """Four slices at once, and their master gone."""
+        self.master = self.net.peer("master", 0)
+        self.worker = self.net.peer("w0", 4, "--jobs", "any")
+        self.job = self.net.create("exec", "--slices", "4", "--quorum", "1", "--output", "out.txt",
+                                   "--", "sh", "-c", f"sleep {seconds}; echo fine > out.txt")
+        wait_for(lambda: len(self.started()) == 4, 20, "all slices run")
+        self.master.kill()
+
+    def started(self):
+        return [r[3] for r in self.net.runs("w0") if r[1] == "start"]
+
+    def comes_back(self, program=None):
+        """On the port of before, which its workers dial; then nothing is run again."""
+        words = list(self.master.words)
+        words[words.index("--port") + 1] = str(self.master.port)
+        self.net.server(words, "master", program)
+        self.net.preon("job", "wait", self.job, check=0)
+        self.assertEqual(sorted(self.started()), [0, 1, 2, 3], "a slice was run again")
+
     def test_a_master_that_is_not_ready_yet(self):
-        master = self.net.peer("master", 0)
+        """Who was linked is heard before any run goes on."""
+        self.at_work(6)
+        self.comes_back(self.slow_preon())
+
+    def test_small_outputs_outlive_their_worker_too(self):
+        """They would ride in votes; while nobody takes those, they lie in the outbox."""
+        self.at_work(2)
+        outbox = self.net.path("w0", "outbox", self.job)
+        wait_for(lambda: len(glob.glob(os.path.join(outbox, "*", "*", "note"))) == 4, 20,
+                 "all outputs are stored")
+        self.worker.kill()
         self.net.peer("w0", 4, "--jobs", "any")
-        job = self.net.create("exec", "--slices", "4", "--quorum", "1", "--output", "out.txt", "--",
-                              "sh", "-c", "sleep 6; echo fine > out.txt")
-        started = lambda: [r[3] for r in self.net.runs("w0") if r[1] == "start"]
-        wait_for(lambda: len(started()) == 4, 20, "all slices run")
-        master.kill()
-        # The port of before: whoever was linked dials it, and is heard before any run goes on.
-        words = list(master.words)
-        words[words.index("--port") + 1] = str(master.port)
-        self.net.server(words, "master", self.slow_preon())
-        self.net.preon("job", "wait", job, check=0)
-        self.assertEqual(sorted(started()), [0, 1, 2, 3], "a slice was run again")
+        self.comes_back()
+        self.net.preon("job", "results", self.job, "-o", self.net.path("results"), check=0)
+        for slice_ in range(4):
+            with open(self.net.path("results", str(slice_), "out.txt")) as f:
+                self.assertEqual(f.read(), "fine\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ struct link_context {
 struct link {
     uv_tcp_t tcp;
     uv_connect_t connecting;
-    uv_shutdown_t ending;
     uv_write_t writing; /* of `flying`: one write at a time */
     struct link_context *context;
     struct link *previous;
@@ -33,7 +32,7 @@ struct link {
     struct tls *tls;
     struct session *session;
     struct buffer flying;  /* ciphertext that libuv has */
-    uint64_t due_ms;       /* of the handshake, later of link_finish; else UINT64_MAX */
+    uint64_t due_ms;       /* of the handshake; UINT64_MAX once it is done */
     uint64_t taken_due_ms; /* while is_flying: when the other side must have taken it */
     struct pn_err why;
     bool outbound;
@@ -44,8 +43,6 @@ struct link {
     bool is_reading; /* inside on_read: answers are sent together at its end */
     bool is_flying;
     bool drain_wanted;
-    bool finishing;
-    bool ended; /* our side of the stream */
     bool closing;
     bool silent; /* its maker was told by a status: no callbacks */
 };

@@ -52,10 +52,6 @@ __attribute__((format(printf, 3, 4))) static void fail(struct link *l, enum pn_s
     l->why.status = status;
     (void)vsnprintf(l->why.text, sizeof l->why.text, format, args);
     va_end(args);
-    if (l->finishing) { /* however it ends, that is what we wanted */
-        link_close(l);
-        return;
-    }
     if (l->connected && !l->is_flying && tls_output_bytes(l->tls) > 0) {
         /* An alert that tells the other side why; if it does not fit now, it may guess. */
         l->flying.len = 0;
@@ -102,7 +98,7 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     flush(l);
-    if (!l->closing && l->drain_wanted && !l->finishing &&
+    if (!l->closing && l->drain_wanted &&
         session_queued(l->session, SESSION_DATA) < SESSION_DATA_QUEUE_MAX / 2) {
         l->drain_wanted = false;
         if (l->callbacks.on_drain != NULL) {
@@ -128,30 +124,9 @@ static enum pn_status encrypt_queued(struct link *l, struct pn_err *err)
     return PN_OK;
 }
 
-static void on_ended(uv_shutdown_t *request, int status)
-{
-    (void)request;
-    (void)status; /* the other side closes now, or the deadline does */
-}
-
-/* All is sent: the buffers go, and a finishing link says so. */
-static void rest(struct link *l)
-{
-    buffer_fini(&l->flying);
-    tls_output_swap(l->tls, &l->flying);
-    buffer_fini(&l->flying);
-    if (l->finishing && !l->ended) {
-        l->ended = true;
-        int result = uv_shutdown(&l->ending, (uv_stream_t *)&l->tcp, on_ended);
-        if (result < 0) {
-            fail_uv(l, "shutdown", result);
-        }
-    }
-}
-
 static void flush(struct link *l)
 {
-    if (l->closing || !l->connected || l->is_flying || l->is_reading || l->ended) {
+    if (l->closing || !l->connected || l->is_flying || l->is_reading) {
         return;
     }
     struct pn_err err;
@@ -161,7 +136,9 @@ static void flush(struct link *l)
         return;
     }
     if (tls_output_bytes(l->tls) == 0) {
-        rest(l);
+        buffer_fini(&l->flying); /* an idle link holds no memory */
+        tls_output_swap(l->tls, &l->flying);
+        buffer_fini(&l->flying);
         return;
     }
     tls_output_swap(l->tls, &l->flying);
@@ -177,7 +154,7 @@ static void flush(struct link *l)
 
 enum pn_status link_send(struct link *l, enum session_lane lane, const struct frame *f)
 {
-    if (!l->up || l->finishing || l->closing) {
+    if (!l->up || l->closing) {
         return PN_E_CLOSED;
     }
     enum pn_status status = session_send(l->session, lane, f);
@@ -198,21 +175,6 @@ size_t link_data_room(const struct link *l)
     return SESSION_DATA_QUEUE_MAX - session_queued(l->session, SESSION_DATA);
 }
 
-void link_finish(struct link *l)
-{
-    if (l->closing || l->finishing) {
-        return;
-    }
-    if (!l->up) {
-        link_close(l);
-        return;
-    }
-    link_pause(l, false); /* the other side's end is what we wait for */
-    l->finishing = true;
-    l->due_ms = clock_now_ms() + l->context->times.connect_ms;
-    flush(l);
-}
-
 /* --- in: libuv, TLS, session --- */
 
 static enum pn_status on_hello(void *arg, const struct hello *hello, struct pn_err *err)
@@ -226,9 +188,6 @@ static enum pn_status on_hello(void *arg, const struct hello *hello, struct pn_e
 static enum pn_status on_frame(void *arg, const struct frame *f, struct pn_err *err)
 {
     struct link *l = arg;
-    if (l->finishing) {
-        return PN_OK; /* nobody listens any more */
-    }
     enum pn_status status = l->callbacks.on_frame(l, l->arg, f, err);
     if (status == PN_OK && l->closing) {
         return pn_fail(err, PN_E_CLOSED, "closed by us");
@@ -310,7 +269,7 @@ static void read_or_stop(struct link *l)
 
 void link_pause(struct link *l, bool paused)
 {
-    if (l->closing || l->finishing || l->paused == paused) {
+    if (l->closing || l->paused == paused) {
         return;
     }
     uint64_t now_ms = clock_now_ms();

@@ -49,7 +49,7 @@ const struct digest *link_context_peer_id(const struct link_context *c);
 void link_context_set_hello(struct link_context *c, const struct hello *hello);
 
 struct link_times {
-    uint32_t connect_ms; /* for TCP and TLS together; also for the rest that link_finish sends */
+    uint32_t connect_ms; /* for TCP and TLS together */
     struct session_times session;
 };
 
@@ -98,9 +98,6 @@ void link_pause(struct link *l, bool paused);
 
 /* Flushes nothing, closes now; idempotent. */
 void link_close(struct link *l);
-
-/* Sends what is queued, then closes. No callback comes but on_closed, with PN_OK. */
-void link_finish(struct link *l);
 
 const struct addr *link_remote(const struct link *l);
 const struct digest *link_peer(const struct link *l); /* valid from on_up */

@@ -216,46 +216,6 @@ static void a_refused_frame_closes_with_its_reason(void **state)
     close_bed(&b);
 }
 
-static void finishing_delivers_what_is_queued(void **state)
-{
-    (void)state;
-    struct bed b;
-    open_pair(&b);
-    for (int i = 0; i < 100; i++) {
-        send_frame(&b.ends[DIALLER], SESSION_DATA, FRAME_BLOCK, 50000);
-    }
-    send_frame(&b.ends[LISTENER], SESSION_DATA, FRAME_BLOCK, 50000); /* nobody listens to it */
-    link_finish(b.ends[DIALLER].link);
-    link_finish(b.ends[DIALLER].link);
-    assert_int_equal(
-        link_send(b.ends[DIALLER].link, SESSION_CONTROL, &(struct frame){.type = FRAME_BYE}),
-        PN_E_CLOSED);
-    run_until(&b, both_closed);
-    assert_int_equal(b.ends[LISTENER].frame_count, 100);
-    assert_int_equal(b.ends[LISTENER].why, PN_E_CLOSED);
-    assert_int_equal(b.ends[DIALLER].why, PN_OK);
-    assert_int_equal(b.ends[DIALLER].frame_count, 0);
-    close_bed(&b);
-}
-
-static void a_finishing_link_does_not_wait_for_ever(void **state)
-{
-    (void)state;
-    struct bed b;
-    open_bed(&b);
-    link_context_set_times(b.contexts[DIALLER],
-                           &(struct link_times){500, {5000, 5000, 100000, 100000}});
-    dial(&b);
-    run_until(&b, both_up);
-    link_pause(b.ends[LISTENER].link, true); /* it takes nothing, and sees no end either */
-    b.ends[DIALLER].to_send = 6 * 1024 * 1024;
-    pour(&b.ends[DIALLER]);
-    link_finish(b.ends[DIALLER].link);
-    run_until(&b, dialler_closed);
-    assert_int_equal(b.ends[DIALLER].why, PN_OK);
-    close_bed(&b);
-}
-
 /* Its kernel says that it is there, it even speaks, but it takes nothing: that has an end too. */
 static void who_takes_nothing_is_closed(void **state)
 {
@@ -327,8 +287,6 @@ int main(void)
         cmocka_unit_test(closing_in_on_drain),
         cmocka_unit_test(closing_right_after_dialling),
         cmocka_unit_test(a_refused_frame_closes_with_its_reason),
-        cmocka_unit_test(finishing_delivers_what_is_queued),
-        cmocka_unit_test(a_finishing_link_does_not_wait_for_ever),
         cmocka_unit_test(who_takes_nothing_is_closed),
         cmocka_unit_test(writing_to_the_gone_closes),
         cmocka_unit_test(many_links_come_and_go),

@@ -174,6 +174,16 @@ static bool dial(const struct addrinfo *at)
     return good;
 }
 
+/* A name may have several addresses, and one be reached: a peer tries them in turn, and so do we. */
+static bool dial_any(const struct addrinfo *list)
+{
+    bool reached = false;
+    for (const struct addrinfo *at = list; at != NULL && !reached; at = at->ai_next) {
+        reached = dial(at);
+    }
+    return reached;
+}
+
 static void check_tracker(struct doctor *d, struct check *out)
 {
     const json_t *tracker =
@@ -198,7 +208,7 @@ static void check_tracker(struct doctor *d, struct check *out)
     struct addrinfo *found = NULL;
     (void)snprintf(port, sizeof port, "%u", at.port);
     int rc = getaddrinfo(at.host, port, &hints, &found);
-    bool reached = rc == 0 && dial(found);
+    bool reached = rc == 0 && dial_any(found);
     say(out, reached ? FINE : NOTE, "start `preon tracker` there, or name another: --tracker HOST",
         "%.100s:%s: %s", at.host, port,
         reached   ? "reached"

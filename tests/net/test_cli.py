@@ -428,6 +428,9 @@ class Good(Cli):
         self.net.tracker()
         self.assertIn("reached", self.net.preon("doctor", "--tracker",
                                                 f"127.0.0.1:{self.net.tracker_port}", check=0).stdout)
+        # A name with two addresses, of which the first is nobody's: localhost is ::1, too.
+        self.assertIn("reached", self.net.preon("doctor", "--tracker",
+                                                f"localhost:{self.net.tracker_port}", check=0).stdout)
         self.net.peer("master")  # tells the same, having built one for itself
         again = {check["name"]: check for check in self.net.json("doctor")["checks"]}
         self.assertEqual(again["sandbox"], found["sandbox"])

@@ -150,7 +150,6 @@ struct master_stats {
     uint64_t answer_slice;  /* when answer_count > 0: the one that ends the search, or the lowest */
     uint64_t mean_ms;       /* of a slice */
     uint64_t timeout_at_ms; /* on the clock of the events; UINT64_MAX: none, or it is over */
-    uint64_t units_running; /* told by workers of slices that are not final */
     bool short_of_voters;   /* open slices want voters that are not there */
 };
 

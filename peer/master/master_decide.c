@@ -38,7 +38,7 @@ static void seal(struct master *m, struct open_slice *s, const struct ballot *b,
 /* Other workers do not help: the master's own run does, or nothing. */
 void master_no_more_voters(struct master *m, struct open_slice *s)
 {
-    if (m->config.own_can_run) {
+    if (m->config.own_can_run && !s->own_failed) {
         plan_need(&m->plan, s, s->need > 0 ? s->need : 1, true);
     } else {
         master_give_up_slice(m, s);
@@ -49,6 +49,18 @@ void master_give_up_slice(struct master *m, struct open_slice *s)
 {
     if (!s->final_queued) {
         seal(m, s, NULL, BASIS_GIVEN_UP, false);
+    }
+}
+
+/* Nobody could run it; or somebody could: then a quorum of such decides, now or when they come. */
+void master_own_run_failed(struct master *m, struct open_slice *s)
+{
+    s->own_failed = true;
+    s->give_ups = 0;
+    if (s->tally.count == 0) {
+        master_give_up_slice(m, s);
+    } else {
+        master_decide(m, s);
     }
 }
 
@@ -172,12 +184,17 @@ static void settle(struct master *m, struct open_slice *s, const struct tally_de
     }
 }
 
+static bool own_may_run(const struct master *m, const struct open_slice *s)
+{
+    return m->config.own_can_run && !s->own_failed;
+}
+
 /* Votes that agree; where the master cannot run the slice itself, a quorum settles disputes too. */
 static bool agreed(const struct master *m, const struct open_slice *s, struct tally_decision *d)
 {
     tally_decide(&s->tally, &m->config.rule, d);
     return d->verdict == TALLY_AGREED ||
-           (d->verdict == TALLY_DISPUTED && !m->config.own_can_run && d->missing == 0);
+           (d->verdict == TALLY_DISPUTED && !own_may_run(m, s) && d->missing == 0);
 }
 
 void master_decide(struct master *m, struct open_slice *s)
@@ -191,7 +208,7 @@ void master_decide(struct master *m, struct open_slice *s)
         settle(m, s, &d);
         return;
     }
-    bool disputed = d.verdict == TALLY_DISPUTED && m->config.own_can_run;
+    bool disputed = d.verdict == TALLY_DISPUTED && own_may_run(m, s);
     plan_need(&m->plan, s, d.missing > 0 ? d.missing : 1, disputed);
 }
 

@@ -65,8 +65,10 @@ struct master {
     uint64_t seq; /* of the last batch handed out */
     uint64_t committed_seq;
     uint64_t filled_round;
-    struct heap pulls;     /* open slices whose outputs are on their way */
-    uint32_t pull_count;   /* ballots whose outputs are on their way, late ones too */
+    struct heap pulls;   /* open slices whose outputs are on their way */
+    uint32_t pull_count; /* ballots whose outputs are on their way, late ones too */
+    uint64_t
+        short_since_ms;    /* ticks have found slices that nobody here suits; 0: the last did not */
     uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
     uint64_t closed_below; /* all slices below it are closed */
@@ -126,6 +128,7 @@ void master_on_judged(struct master *m, const struct master_event *ev);
 void master_decide(struct master *m, struct open_slice *s);
 void master_no_more_voters(struct master *m, struct open_slice *s);
 void master_give_up_slice(struct master *m, struct open_slice *s);
+void master_own_run_failed(struct master *m, struct open_slice *s);
 void master_strike(struct master *m); /* takes away what proven liars have voted, decides anew */
 
 /* master_final.c */

@@ -81,7 +81,9 @@ static enum pn_status check_origin(const struct master *m, const struct worker_e
         return pn_fail(err, PN_E_RANGE, "vote: slice %llu of %u", (unsigned long long)v->what.slice,
                        m->config.slice_count);
     }
-#ifndef PREON_DEFECT_OLD_VOTE
+#ifdef PREON_DEFECT_OLD_VOTE
+    (void)w;
+#else
     if (!master_is_ours(m, &v->what.job, &v->what.run)) {
         return pn_fail(err, PN_E_MISMATCH, "vote: of another run");
     }
@@ -89,6 +91,12 @@ static enum pn_status check_origin(const struct master *m, const struct worker_e
         return pn_fail(err, PN_E_DENIED, "vote: an attempt that was never given to this peer");
     }
 #endif
+    return PN_OK;
+}
+
+static enum pn_status check_signature(const struct master *m, const struct worker_entry *w,
+                                      const struct work_vote *v, struct pn_err *err)
+{
     const struct vote_claim claim = {v->what.job, v->what.run, v->what.slice, v->what.attempt,
                                      v->outputs_hash};
     bool good = m->config.check_vote != NULL ? m->config.check_vote(&w->key, &claim, &v->signature)
@@ -251,13 +259,21 @@ static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t r
     return PN_OK;
 }
 
+/*
+ * A machine without the program says nothing of the slice, be it our own: somebody else may have
+ * it. Only where nobody could run it, and ours was asked to at last, that is how it ends.
+ */
+static bool says_of_the_machine(const struct work_vote *v, const struct worker_entry *w,
+                                const struct open_slice *s)
+{
+    bool at_last = w->own && s != NULL && s->own_wanted && s->tally.count == 0;
+    return outcome_machine_fault((struct outcome){(uint8_t)v->class, v->code}) && !at_last;
+}
+
 enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,
                               const struct work_vote *v, struct pn_err *err)
 {
     enum pn_status status = check_origin(m, w, v, err);
-    if (status == PN_OK) {
-        status = check_outputs(m, v, err);
-    }
     if (status != PN_OK) {
         return status;
     }
@@ -266,12 +282,20 @@ enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t
         return PN_OK; /* it keeps the vote, and sends it again when the run goes on */
     }
     if (over || bitset_has(&m->plan.closed, v->what.slice)) {
-        answer_now(m, w, request, WORK_DROP);
+        answer_now(m, w, request,
+                   WORK_DROP); /* before what costs: it may be said again and again */
         return PN_OK;
     }
+    status = check_signature(m, w, v, err);
+    if (status == PN_OK) {
+        status = check_outputs(m, v, err);
+    }
+    if (status != PN_OK) {
+        return status;
+    }
     struct attempt *a = plan_find(&m->plan, &w->plan, v->what.slice, v->what.attempt);
-    if (outcome_machine_fault((struct outcome){(uint8_t)v->class, v->code}) && !w->own) {
-        answer_now(m, w, request, WORK_DROP); /* says something of the machine, not of the slice */
+    if (says_of_the_machine(v, w, plan_slice(&m->plan, v->what.slice))) {
+        answer_now(m, w, request, WORK_DROP);
         if (a != NULL) {
             master_gave_up(m, w, a);
         }

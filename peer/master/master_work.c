@@ -7,10 +7,22 @@ enum {
     REST_MAX_MS = 5 * 60 * 1000,
 };
 
+static bool is_here(const struct master *m, const struct worker_entry *w)
+{
+    return w->link != 0 && w->enlisted && !w->liar && m->stats.state == JOB_RUNNING &&
+           m->ending == 0 && !m->broken && m->started;
+}
+
 static bool takes_work(const struct master *m, const struct worker_entry *w)
 {
-    return w->link != 0 && w->enlisted && !w->liar && m->now_ms >= w->rest_until_ms &&
-           m->stats.state == JOB_RUNNING && m->ending == 0 && !m->broken && m->started;
+    return is_here(m, w) && m->now_ms >= w->rest_until_ms;
+}
+
+static void rest(struct master *m, struct worker_entry *w)
+{
+    w->rest_until_ms = m->now_ms + REST_MIN_MS +
+                       random_backoff(&m->plan.random, REST_MIN_MS, w->gave_up_in_row, REST_MAX_MS);
+    w->gave_up_in_row = w->gave_up_in_row < UINT8_MAX ? w->gave_up_in_row + 1 : UINT8_MAX;
 }
 
 bool master_is_ours(const struct master *m, const struct digest *job, const struct run *run)
@@ -83,15 +95,18 @@ static void assign(struct master *m, struct worker_entry *w, const struct attemp
 
 void master_fill_worker(struct master *m, struct worker_entry *w)
 {
-    if (!takes_work(m, w)) {
+    if (!is_here(m, w)) {
         return;
     }
-    /* The master's own run breaks ties: one at a time even where no slots are lent. */
+    /* The master's own run breaks ties: one at a time even where no slots are lent, or rest. */
     if (w->own && w->plan.outstanding < (w->slots > 0 ? w->slots : 1u)) {
         struct attempt *a = plan_take_own(&m->plan, &w->plan, m->now_ms);
         if (a != NULL) {
             assign(m, w, a);
         }
+    }
+    if (!takes_work(m, w)) {
+        return;
     }
     /* Attempts past their lease count: who takes and never answers is not fed for ever. */
     uint32_t wanted = wanted_outstanding(w);
@@ -132,6 +147,13 @@ static bool somebody_suits(const struct master *m, const struct open_slice *s)
     return false;
 }
 
+/* Who is away for a moment is waited for: the shortage lasts, and so long nobody was given it. */
+static bool wants_own(const struct master *m, const struct open_slice *s)
+{
+    uint64_t since_ms = s->given_ms > m->short_since_ms ? s->given_ms : m->short_since_ms;
+    return m->config.own_can_run && !s->own_failed && m->now_ms - since_ms >= MASTER_SHORT_MS;
+}
+
 void master_look_for_voters(struct master *m)
 {
     bool short_now = false;
@@ -143,12 +165,14 @@ void master_look_for_voters(struct master *m)
             continue;
         }
         short_now = true;
-        if (s->short_since_ms == 0) {
-            s->short_since_ms = m->now_ms;
-        } else if (m->now_ms - s->short_since_ms >= MASTER_SHORT_MS && m->config.own_can_run) {
+        if (m->short_since_ms == 0) {
+            m->short_since_ms = m->now_ms;
+        }
+        if (wants_own(m, s)) {
             plan_need(&m->plan, s, s->need, true);
         }
     }
+    m->short_since_ms = short_now ? m->short_since_ms : 0;
     m->stats.short_of_voters = short_now;
 }
 
@@ -262,7 +286,6 @@ void master_on_link_down(struct master *m, uint32_t link)
     struct worker_entry *w = roster_by_link(&m->roster, link);
     if (w != NULL) {
         roster_disconnect(&m->roster, w);
-        w->silent_since_ms = m->now_ms;
         plan_worker_lost(&m->plan, &w->plan);
     }
 }
@@ -308,20 +331,19 @@ static enum pn_status on_report(struct master *m, struct worker_entry *w, const 
 void master_gave_up(struct master *m, struct worker_entry *w, struct attempt *a)
 {
     struct open_slice *s = a->of;
-    w->given_up++;
-    if (!w->own) {
-        w->rest_until_ms =
-            m->now_ms + REST_MIN_MS +
-            random_backoff(&m->plan.random, REST_MIN_MS, w->gave_up_in_row, REST_MAX_MS);
-        w->gave_up_in_row = w->gave_up_in_row < UINT8_MAX ? w->gave_up_in_row + 1 : UINT8_MAX;
+    if (!w->own || master_hired_slots(m) > 0) { /* our own, alone, has nobody to leave it to */
+        rest(m, w);
     }
     plan_gave_up(&m->plan, a, m->now_ms);
-    if (s->provisional || s->final_queued) {
-        return; /* others' votes have decided already */
+    if (s->provisional || s->final_queued || m->ending != 0 || m->stats.state != JOB_RUNNING) {
+        return; /* others' votes have decided already, or the run is over */
+    }
+    if (s->give_ups < PLAN_GIVE_UPS_MAX) {
+        return;
     }
     if (w->own && s->own_wanted) {
-        master_give_up_slice(m, s); /* not even the master could run it */
-    } else if (s->give_ups >= PLAN_GIVE_UPS_MAX) {
+        master_own_run_failed(m, s);
+    } else {
         master_no_more_voters(m, s);
     }
 }
@@ -339,6 +361,10 @@ static enum pn_status on_give_up(struct master *m, struct worker_entry *w,
         return PN_OK;
     }
     if (g.reason == WORK_LEAVING) {
+        if (w->slots > 0 &&
+            !w->own) { /* once, however much comes back: who returns at once waits */
+            rest(m, w);
+        }
         roster_set_slots(&m->roster, w, 0); /* until it enlists again */
         plan_ended(&m->plan, a);            /* nobody's fault: to the next, at once */
         return PN_OK;
@@ -353,6 +379,11 @@ static enum pn_status on_vote_frame(struct master *m, struct worker_entry *w,
     struct work_vote v;
     enum pn_status status = work_parse_vote(frame->body, &v, err);
     return status != PN_OK ? status : master_on_vote(m, w, frame->request, &v, err);
+}
+
+static bool reports(uint8_t type)
+{
+    return type == FRAME_STARTED || type == FRAME_PROGRESS || type == FRAME_GIVE_UP;
 }
 
 enum pn_status master_on_frame(struct master *m, const struct master_event *ev, struct pn_err *err)
@@ -370,6 +401,9 @@ enum pn_status master_on_frame(struct master *m, const struct master_event *ev, 
         return PN_OK; /* of all jobs that this peer leads: crew.h */
     }
     struct worker_entry *w = roster_by_link(&m->roster, ev->link);
+    if (w == NULL && reports(ev->frame->type)) {
+        return PN_OK; /* it crossed its own LEAVE: what it was given went to others then */
+    }
     if (w == NULL) {
         return pn_fail(err, PN_E_DENIED, "frame %u before enlisting", ev->frame->type);
     }

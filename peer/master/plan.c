@@ -120,7 +120,7 @@ static void refresh(struct plan *p, struct open_slice *s)
     } else if (!ready) {
         bitset_remove(&p->ready, s->slice);
     }
-    if (!over && s->own_wanted && !own_running) {
+    if (!over && s->own_wanted && !own_running && s->retry.place == 0) {
         bitset_add(&p->own, s->slice);
     } else {
         bitset_remove(&p->own, s->slice);
@@ -132,6 +132,16 @@ void plan_reconsider(struct plan *p, struct open_slice *s)
 {
     refresh(p, s);
     p->round += bitset_has(&p->ready, s->slice);
+}
+
+static bool is_excluded(const struct open_slice *s, const struct plan_worker *w)
+{
+    for (uint8_t i = 0; i < s->excluded_count; i++) {
+        if (s->excluded[i] == w->index) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /*
@@ -146,10 +156,8 @@ bool plan_suits(const struct open_slice *s, const struct plan_worker *w)
             return false; /* late or not: it may still be at it */
         }
     }
-    for (uint8_t i = 0; i < s->excluded_count; i++) {
-        if (s->excluded[i] == w->index) {
-            return false;
-        }
+    if (is_excluded(s, w)) {
+        return false;
     }
     for (uint8_t i = 0; i < s->tally.count; i++) {
         const struct ballot *b = &s->tally.ballots[i];
@@ -234,7 +242,6 @@ static struct attempt *begin(struct plan *p, struct open_slice *s, struct plan_w
     a->next_of_slice = s->attempts;
     s->attempts = a;
     s->live++;
-    s->short_since_ms = 0;
     a->next_of_worker = w->attempts;
     a->link_of_worker = &w->attempts;
     if (w->attempts != NULL) {
@@ -501,7 +508,7 @@ void plan_back_off(struct plan *p, struct open_slice *s, uint64_t now_ms)
 void plan_gave_up(struct plan *p, struct attempt *a, uint64_t now_ms)
 {
     struct open_slice *s = a->of;
-    if (s->excluded_count < PLAN_EXCLUDED_MAX) {
+    if (s->excluded_count < PLAN_EXCLUDED_MAX && !is_excluded(s, a->by)) {
         s->excluded[s->excluded_count++] = a->by->index;
     }
     forget(p, a);
@@ -518,6 +525,9 @@ void plan_worker_lost(struct plan *p, struct plan_worker *w)
 
 void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own)
 {
+    if (own && !s->own_wanted) {
+        s->give_ups = 0; /* others': the own run has tries of its own */
+    }
     s->need = votes;
     s->own_wanted = own;
     refresh(p, s);

@@ -30,7 +30,7 @@ enum {
     PLAN_SECRET_BYTES = 32,
     PLAN_OPEN_MAX = 1 << 16, /* slices open at a time; more wait untouched */
     PLAN_EXCLUDED_MAX = 8,   /* workers that could not run a slice, remembered per slice */
-    PLAN_GIVE_UPS_MAX = 8,   /* then the master's own run decides, or the slice fails */
+    PLAN_GIVE_UPS_MAX = 8,   /* then the master's own run decides; after as many, the slice fails */
     PLAN_LEASE_MIN_MS = 30 * 1000,
     PLAN_LEASE_UNKNOWN_MAX_MS = 600 * 1000, /* before any slice has been measured */
     PLAN_RETRY_MIN_MS = 200,
@@ -77,20 +77,20 @@ struct open_slice {
     uint64_t slice;
     struct tally tally;
     struct attempt *attempts;
-    uint8_t live; /* attempts that are not late */
-    uint8_t need; /* votes still wanted */
-    uint8_t give_ups;
+    uint8_t live;     /* attempts that are not late */
+    uint8_t need;     /* votes still wanted */
+    uint8_t give_ups; /* since other workers, or the own run, were first wanted for it */
     uint8_t excluded_count;
     bool own_wanted;   /* only the master's own run helps */
+    bool own_failed;   /* the master's: its own run was wanted, and could not be had */
     bool bytes_wanted; /* votes agree, but nobody has the outputs: another run, by anybody */
     bool provisional;  /* agreed; its outputs are on their way or being judged */
     bool final_queued; /* its final record is on its way to the disk */
     uint32_t excluded[PLAN_EXCLUDED_MAX];
-    uint64_t short_since_ms; /* wanted but nobody eligible has taken it since; 0: not so */
-    struct heap_node retry;  /* in the heap: not to be given out before */
-    struct heap_node pull;   /* the master's: until when its outputs are expected */
-    bool given;              /* to anybody: it stands in the line, the longest ago first */
-    uint64_t given_ms;       /* the last time */
+    struct heap_node retry; /* in the heap: not to be given out before */
+    struct heap_node pull;  /* the master's: until when its outputs are expected */
+    bool given;             /* to anybody: it stands in the line, the longest ago first */
+    uint64_t given_ms;      /* the last time */
     struct open_slice *line_next, *line_prev;
 };
 

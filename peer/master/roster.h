@@ -20,11 +20,8 @@ struct worker_entry {
     bool liar;        /* proven: gets nothing more in this run */
     bool own;
     uint32_t accepted; /* its votes that agreed with the final outcome */
-    uint32_t given_up;
-    uint64_t done_units; /* of the slices it is on, as far as it told: for rates */
     uint8_t gave_up_in_row;
     uint64_t rest_until_ms; /* after giving up it gets nothing for a while */
-    uint64_t silent_since_ms;
     struct worker_entry *next; /* in the order of arrival */
 };
 

@@ -165,6 +165,7 @@ struct ballot_paper {
     char says; /* '!': exit 1 */
     bool big;  /* outputs too large to ride along */
     bool of_other_run;
+    bool no_program; /* on its machine */
     uint32_t wall_ms;
     uint64_t attempt; /* 0: the one given */
 };
@@ -175,8 +176,12 @@ static inline enum pn_status vote(struct ballot_paper p)
         .what = {.run = config.run, .slice = p.slice}, .code = p.says == '!', .wall_ms = p.wall_ms};
     v.what.attempt = p.attempt != 0 ? p.attempt : given[p.link][p.slice];
     v.what.run.b[1] = p.of_other_run;
+    if (p.no_program) {
+        v.class = OUTCOME_NO_START;
+        v.code = OUTCOME_NO_START_NOT_FOUND;
+    }
     struct output out = {"out", p.big ? 100000 : 1, {{0}}};
-    if (p.says != '!') {
+    if (p.says != '!' && !p.no_program) {
         struct digest leaf;
         hash_leaf((struct pn_bytes){(const uint8_t *)&p.says, 1}, &leaf);
         hash_root(out.size, &leaf, &out.root);
@@ -196,7 +201,7 @@ static inline enum pn_status vote(struct ballot_paper p)
     return status;
 }
 
-static inline void give_up(uint32_t link, uint64_t slice, enum work_reason reason)
+static inline enum pn_status give_up(uint32_t link, uint64_t slice, enum work_reason reason)
 {
     const struct work_give_up g = {
         .what = {.run = config.run, .slice = slice, .attempt = given[link][slice]},
@@ -204,8 +209,9 @@ static inline void give_up(uint32_t link, uint64_t slice, enum work_reason reaso
     struct buffer b;
     buffer_init(&b, FRAME_BODY_MAX);
     assert_int_equal(work_write_give_up(&g, &b), PN_OK);
-    assert_int_equal(send_frame(link, &b), PN_OK);
+    enum pn_status status = send_frame(link, &b);
     buffer_fini(&b);
+    return status;
 }
 
 static inline void committed(enum pn_status status)
@@ -217,6 +223,14 @@ static inline void pulled(uint32_t link, uint64_t slice, enum pn_status status)
 {
     (void)step((struct master_event){
         .kind = MASTER_PULLED, .slice = slice, .attempt = given[link][slice], .status = status});
+}
+
+static inline void ticks(int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        now_ms += 1000;
+        (void)step((struct master_event){.kind = MASTER_TICK});
+    }
 }
 
 static inline void link_down(uint32_t link)

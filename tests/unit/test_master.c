@@ -299,14 +299,69 @@ static void who_gives_up_rests(void **state)
     open_master(1, 3);
     start();
     (void)enlist(2, 1);
-    give_up(2, 0, WORK_CANNOT_RUN);
-    give_up(2, 1, WORK_CANNOT_RUN);
+    (void)give_up(2, 0, WORK_CANNOT_RUN);
+    (void)give_up(2, 1, WORK_CANNOT_RUN);
     expect("2<0 2<1 "); /* and not 2 at once */
     (void)enlist(3, 1);
     expect("3<2 "); /* 0 and 1 rest too */
-    give_up(3, 2, WORK_LEAVING);
+    (void)give_up(3, 2, WORK_LEAVING);
     expect(""); /* who leaves gets nothing more */
     assert_int_equal(master_demand(master), 1);
+}
+
+/* Takes, gives back and asks again: it is given nothing before it has rested, longer each time. */
+static void who_leaves_and_returns_rests(void **state)
+{
+    (void)state;
+    open_master(1, 2);
+    start();
+    (void)enlist(2, 1);
+    expect("2<0 2<1 ");
+    (void)give_up(2, 0, WORK_LEAVING);
+    (void)give_up(2, 1, WORK_LEAVING);
+    (void)enlist(2, 1);
+    ticks(1);
+    expect("");
+    ticks(2);
+    expect("2<0 2<1 ");
+}
+
+/* What a worker says that has just left the job: the link has others. */
+static void a_report_that_crosses_a_leave(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    assert_int_equal(give_up(2, 0, WORK_LEAVING), PN_OK);
+    assert_int_equal(vote((struct ballot_paper){.link = 2, .says = 'a'}), PN_E_DENIED);
+}
+
+static uint32_t checked_count;
+
+static bool counted_signature(const struct public_key *key, const struct vote_claim *claim,
+                              const struct signature *signature)
+{
+    checked_count++;
+    return any_signature(key, claim, signature);
+}
+
+/* What is said again of a closed slice is dropped before anything is computed. */
+static void a_vote_on_what_is_final_costs_nothing(void **state)
+{
+    (void)state;
+    open_master(1, 2);
+    config.check_vote = counted_signature;
+    master_free(master);
+    master = master_new(&config);
+    start();
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    committed(PN_OK);
+    checked_count = 0;
+    trace[0] = '\0';
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
+    expect("2<drop ");
+    assert_int_equal(checked_count, 0);
 }
 
 /* A newer link of the same worker: what it does not bring along is given out again. */
@@ -442,6 +497,9 @@ int main(void)
         TEST(a_failed_slice_needs_two),
         TEST(the_ledger_fails),
         TEST(who_gives_up_rests),
+        TEST(who_leaves_and_returns_rests),
+        TEST(a_report_that_crosses_a_leave),
+        TEST(a_vote_on_what_is_final_costs_nothing),
         TEST(a_worker_comes_back_unnoticed),
         TEST(demand_counts_what_those_who_are_here_cannot_take),
         TEST(the_voter_of_last_resort),

@@ -2,14 +2,6 @@
 #include "tests/unit/alloc.h"
 #include "tests/unit/master_bed.h"
 
-static void ticks(int seconds)
-{
-    for (int i = 0; i < seconds; i++) {
-        now_ms += 1000;
-        (void)step((struct master_event){.kind = MASTER_TICK});
-    }
-}
-
 /* Our own worker kept its vote, but the outputs went to an earlier core: only a run brings them. */
 static void outputs_of_our_own_that_are_gone(void **state)
 {

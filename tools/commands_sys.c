@@ -109,6 +109,10 @@ static const struct args_option DEP_OPTIONS[] = {
     {"dep", '\0', ARGS_LIST, 0, 0, "NAME=ID", "a dataset, to be seen below deps/NAME", NULL},
 };
 
+static const struct args_option PICTURE_OPTIONS[] = {
+    {"quorum", '\0', ARGS_U64, 1, JOB_QUORUM_MAX, "K", "workers that must agree", "2"},
+};
+
 static const struct args_option FOLLOW_OPTIONS[] = {
     {"timeout", '\0', ARGS_DURATION, 1, 366 * DAY_MS, "TIME", "wait at most this: 5m, 2h", NULL},
 };
@@ -155,6 +159,8 @@ static const struct args_group EXEC = {"Program", EXEC_OPTIONS,
                                        sizeof EXEC_OPTIONS / sizeof EXEC_OPTIONS[0]};
 static const struct args_group DEP = {NULL, DEP_OPTIONS,
                                       sizeof DEP_OPTIONS / sizeof DEP_OPTIONS[0]};
+static const struct args_group PICTURE = {"Check", PICTURE_OPTIONS,
+                                          sizeof PICTURE_OPTIONS / sizeof PICTURE_OPTIONS[0]};
 static const struct args_group FOLLOW = {"Options", FOLLOW_OPTIONS,
                                          sizeof FOLLOW_OPTIONS / sizeof FOLLOW_OPTIONS[0]};
 static const struct args_group RESULTS = {"Options", RESULTS_OPTIONS,
@@ -213,7 +219,7 @@ const struct command COMMANDS[] = {
      "[options]",
      "Computes a picture of the Mandelbrot set.",
      command_create_mandelbrot,
-     {&mandelbrot_args_group, &CREATE, &LAUNCH, &COMMON},
+     {&mandelbrot_args_group, &PICTURE, &CREATE, &LAUNCH, &COMMON},
      NULL,
      0,
      0},

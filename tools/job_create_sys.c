@@ -164,6 +164,7 @@ static enum pn_status draft_mandelbrot(const struct context *c, struct manifest 
     }
     status = mandelbrot_draft(&c->args, &view, &draft, err);
     if (status == PN_OK) {
+        m->quorum = (uint8_t)args_u64(&c->args, "quorum");
         status = take_draft(&draft, m, err);
     }
     job_draft_fini(&draft);

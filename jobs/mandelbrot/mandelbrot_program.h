@@ -12,7 +12,8 @@ extern const struct job_program mandelbrot_program;
 enum { MANDELBROT_AUDITS = 64 }; /* pixels recomputed of each slice, at most one in a hundred */
 
 /*
- * The manifest words of the view that parsed options ask for, and how many slices suit it.
+ * The manifest words of the view that parsed options ask for, and how many slices suit it; its
+ * results are believed by quorum.
  * Free *out with job_draft_fini, also on failure.
  */
 enum pn_status mandelbrot_draft(const struct args *a, const struct mandelbrot_view *v,

@@ -10,7 +10,8 @@ class ShortOfMemory(unittest.TestCase):
         self.addCleanup(net.close)
         net.tracker()
         net.peer("master", 2, program=SHORT)
-        job = net.create("mandelbrot", "--width", "64", "--height", "64", "--slices", "16")
+        job = net.create("nonce", "--all", "--difficulty", "8", "--count", "16000", "--slices",
+                         "16")
         net.preon("job", "wait", job, check=0, seconds=30)
         with open(net.path("master.log")) as log:
             self.assertIn("out of memory for judging", log.read())

@@ -91,8 +91,8 @@ static enum job_judgement judged(const struct job_slice *s, const uint8_t *out, 
     struct job_verdict v;
     struct random audit;
     random_seed(&audit, seed);
-    assert_int_equal(mandelbrot_program.judge(s, (struct pn_bytes){out, len}, &audit, NULL, &v, NULL),
-                     PN_OK);
+    assert_int_equal(
+        mandelbrot_program.judge(s, (struct pn_bytes){out, len}, &audit, NULL, &v, NULL), PN_OK);
     return v.judgement;
 }
 
@@ -133,6 +133,7 @@ static void a_draft_makes_the_same_view(void **state)
     assert_int_equal(mandelbrot_draft(&a, &v, &draft, NULL), PN_OK);
     assert_string_equal(draft.words[0], "mandelbrot@1");
     assert_int_equal(draft.slice_count, 64);
+    assert_int_equal(draft.verify, VERIFY_QUORUM);
     assert_int_equal(mandelbrot_view_parse((const char *const *)draft.words + 1,
                                            draft.word_count - 1, &again, NULL),
                      PN_OK);

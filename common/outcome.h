@@ -10,9 +10,8 @@
  *                                                its own (file size: SIGXFSZ, a forbidden call)
  *   OUTCOME_TIME        0 wall time, 1 CPU time  the job, or a machine slower than it was meant for
  *   OUTCOME_MEMORY      0                        the job: over the memory it asked for
- *   OUTCOME_OUTPUT      enum outcome_output      the job: wrote too much, or not what it had
- * promised OUTCOME_NO_START    enum outcome_no_start    job or machine; the text beside it says
- * which
+ *   OUTCOME_OUTPUT      enum outcome_output      the job: too much, or not what it promised
+ *   OUTCOME_NO_START    enum outcome_no_start    job or machine: the text beside it says which
  */
 #ifndef PREON_COMMON_OUTCOME_H
 #define PREON_COMMON_OUTCOME_H

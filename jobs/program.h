@@ -83,7 +83,7 @@ struct job_program {
     /*
      * Judges one slice's output. Every claim in it that can be checked alone is checked; a sample
      * drawn from `audit` is recomputed (nonce: three of 1024 windows, 0.3 % of the slice's work,
-     * at the speed of this machine's best kernel: run it off the loop). The output must be durable
+     * at the speed of a kernel for this processor: run it off the loop). The output must be durable
      * before audit is seeded, and the line of a lie must not reach the worker.
      *
      * audit  NULL: no sample. What has been audited before, and is final, is only told again.

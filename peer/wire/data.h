@@ -14,10 +14,11 @@
  *               ask any      set, u8 1, u32 first, u32 count (1 .. 4096), bits: those not wanted
  *               answer       frames joined by FRAME_MORE: u32 block, u32 offset, u8 encoding,
  *                            u32 total (encoded bytes), chunk (1 byte .. 64 KiB)
- *     HAVE      one-way      set, u8 flags, u32 range count, {u32 first, u32 count} ascending,
- * apart STOP      one-way      u32 request: the asker no longer wants this answer ERROR     any
- * answer   u8 code, u32 retry after ms, u8 address count, {u8 family, ip, u16 port}, u16 length,
- * text
+ *     HAVE      one-way      set, u8 flags, u32 range count, {u32 first, u32 count}: ascending,
+ *                            no two of them touching
+ *     STOP      one-way      u32 request: the asker no longer wants this answer
+ *     ERROR     any answer   u8 code, u32 retry after ms, u8 address count,
+ *                            {u8 family, ip, u16 port}, u16 length, text
  *
  * A set is u8 1, job  or  u8 2, job, run, u64 slice, u64 attempt. Digests and runs are raw bytes.
  * Each value has one encoding; _write of what _parse accepted gives the same bytes.

@@ -174,7 +174,8 @@ static bool dial(const struct addrinfo *at)
     return good;
 }
 
-/* A name may have several addresses, and one be reached: a peer tries them in turn, and so do we. */
+/* A name may have several addresses, and one be reached: a peer tries them in turn, and so do we.
+ */
 static bool dial_any(const struct addrinfo *list)
 {
     bool reached = false;

@@ -9,7 +9,7 @@ import unittest
 from between import Between
 from preon_process import PATIENCE, PREON, Net, wait_for
 
-ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--slices", "4096"]
+ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--count", str(2**50), "--slices", "4096"]
 SILENCE = 20  # tools/client_sys.c
 
 

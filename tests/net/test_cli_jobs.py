@@ -8,7 +8,8 @@ import unittest
 
 from preon_process import PATIENCE, PREON, Net, wait_for
 
-ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--threads", "1", "--slices", "4096"]
+ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--count", str(2**50), "--slices", "4096",
+           "--threads", "1"]
 
 
 class Embedded(unittest.TestCase):
@@ -247,7 +248,7 @@ class WithPeer(Embedded):
         self.assertEqual(self.state(job), "cancelled")
 
     def test_elapsed_time_survives_a_crash(self):
-        job = self.net.create(*ENDLESS[2:4], "70", "--slices", "4096")
+        job = self.net.create(*ENDLESS[2:-2])
         wait_for(lambda: self.net.json("job", "status", job)["elapsed_ms"] > 1500, 20)
         self.peer.kill()
         self.peer = self.net.peer("master", 2)
@@ -257,7 +258,7 @@ class WithPeer(Embedded):
 
     def test_looking_changes_nothing(self):
         """Without its peer a job stands still: it is neither led on nor stopped by who looks."""
-        job = self.net.create(*ENDLESS[2:4], "70", "--slices", "4096")
+        job = self.net.create(*ENDLESS[2:-2])
         wait_for(lambda: self.net.json("job", "status", job)["slices"]["running"] > 0, 20)
         self.assertEqual(self.peer.stop(), 0)
         for _ in range(2):

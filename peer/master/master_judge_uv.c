@@ -25,7 +25,8 @@ static struct file_set set_of(const struct lead *d, uint64_t slice, uint64_t att
 
 void lead_bench(struct lead *d, const struct record *r)
 {
-    if (d->program == NULL || r->kind != RECORD_OUTPUT || r->output.in_file) {
+    bool judged = d->program != NULL && d->manifest.verify == VERIFY_PROOF;
+    if (!judged || r->kind != RECORD_OUTPUT || r->output.in_file) {
         return;
     }
     struct benched *b = calloc(1, sizeof *b);

@@ -109,6 +109,8 @@ static void run_over(struct lead *d)
     d->ended_wall_ms = clock_wall_ms();
     close_timer(d);
     lead_cancel_pulls(d);
+    d->judge_count = 0; /* what is not judged by now is never */
+    lead_unbench_all(d);
     char job[DIGEST_SHORT_BYTES];
     digest_short(&d->job, job);
     log_write(LOG_INFO, "master", "job %s: over after %llu ms, %llu of %llu slices final", job,
@@ -396,7 +398,6 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     d->liars_shown = 0;
     d->given_up[0] = '\0';
     lead_unbench_all(d); /* the ledger tells what is there */
-    table_init(&d->bench, sizeof(uint64_t), JOB_SLICES_MAX, random_fresh_seed());
     d->life++; /* what was under way for the earlier core is none of this one's */
     d->judge_count = 0;
     d->cancel_seq = 0;

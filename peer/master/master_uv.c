@@ -511,6 +511,23 @@ enum pn_status leads_status(struct leads *l, const struct digest *job, struct jo
     return PN_OK;
 }
 
+struct slice_page {
+    uint64_t from;
+    struct slice_status *list;
+    uint32_t count;
+};
+
+static enum pn_status on_slice_row(void *arg, const struct ledger_slice *row)
+{
+    const struct slice_page *page = arg;
+    if (row->slice - page->from < page->count) {
+        struct slice_status *s = &page->list[row->slice - page->from];
+        s->state = row->is_final ? SLICE_FINAL : SLICE_OPEN;
+        s->vote_count = row->vote_count;
+    }
+    return PN_OK;
+}
+
 enum pn_status leads_slices(struct leads *l, const struct digest *job, uint64_t from,
                             struct slice_status *out, uint32_t max, uint32_t *count,
                             struct pn_err *err)
@@ -524,8 +541,7 @@ enum pn_status leads_slices(struct leads *l, const struct digest *job, uint64_t 
         struct slice_status *s = &out[(*count)++];
         *s = (struct slice_status){.slice = i, .state = SLICE_OPEN};
         if (d->core == NULL) {
-            s->state = d->in_ledger && d->state == JOB_DONE ? SLICE_FINAL : SLICE_OPEN;
-            continue;
+            continue; /* the run is over, or has not begun: the ledger knows */
         }
         const struct open_slice *o = master_open_slice(d->core, i);
         if (master_slice_final(d->core, i)) {
@@ -538,7 +554,11 @@ enum pn_status leads_slices(struct leads *l, const struct digest *job, uint64_t 
             s->attempt_count = o->live;
         }
     }
-    return PN_OK;
+    struct slice_page page = {from, out, *count};
+    if (d->core != NULL || !d->in_ledger || *count == 0) {
+        return PN_OK;
+    }
+    return ledger_list_slices(l->reader, job, &d->run, from, *count, on_slice_row, &page, err);
 }
 
 struct ledger_reader *leads_reader(const struct leads *l) { return l->reader; }

@@ -1,4 +1,6 @@
 """What a job was told when it was made holds through restarts of its master."""
+import json
+import socket
 import time
 import unittest
 
@@ -48,6 +50,28 @@ class Restart(unittest.TestCase):
         self.assertRegex(self.job()["workers_shown"][0]["address"], r"^127\.0\.0\.1:\d+$")
         self.net.preon("job", "wait", job, check=0)
         self.assertEqual(self.most_at_once(), 1)
+
+    def slices(self, job):
+        """slice -> state, as any program may ask for it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.net.path("master", "control.sock"))
+            s.sendall(f"GET /v1/jobs/{job}/slices HTTP/1.0\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: s.recv(65536), b""))
+        return {x["slice"]: x["state"] for x in json.loads(answer.split(b"\r\n\r\n")[1])["slices"]}
+
+    def test_what_is_final_is_said_after_the_end_too(self):
+        """Of a search that ended at its first answer only the slices that were searched."""
+        self.net.peer("w0", 2)
+        job = self.net.create("nonce", "--difficulty", "14", "--start", "0", "--count", "40000",
+                              "--slices", "400")
+        self.net.preon("job", "wait", job, check=0)
+        before = self.slices(job)
+        self.assertIn("open", before.values())
+        self.restart()
+        after = self.slices(job)
+        self.assertEqual({s for s in after if after[s] == "final"},
+                         {s for s in before if before[s] == "final"})
+        self.assertIn("final", after.values())
 
     def test_a_timeout_does_not_begin_anew(self):
         """Nobody works for it. Each life of the master is shorter than the timeout."""

@@ -207,6 +207,11 @@ static void keep_answer(struct lead *d, const struct judge_work *w)
         const uint64_t slots = s.slot_count < s.slice_count ? s.slot_count : s.slice_count;
         const double per_slot = w->verdict.unit_count * 1000 / (w->wall_ms > 0 ? w->wall_ms : 1);
         a->rate_per_s = per_slot * (slots > 0 ? (double)slots : 1); /* its finder may have left */
+        const struct job_slice slice = lead_slice(d, w->slice);
+        const double done =
+            d->program->slice_units(&slice) * (double)(s.final_count + s.running_count + 1);
+        const double most = LEAD_RATE_SLACK * done * 1000 / (double)(a->received_ms + 1);
+        a->rate_per_s = a->rate_per_s < most ? a->rate_per_s : most; /* it says what it took */
     }
     (void)snprintf(a->line, sizeof a->line, "%s", w->verdict.line);
     const char *at = (const char *)w->description.ptr;

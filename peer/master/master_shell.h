@@ -18,6 +18,8 @@
 #include "peer/master/crew.h"
 #include "peer/master/master_uv.h"
 
+enum { LEAD_RATE_SLACK = 4 }; /* a claimed rate is believed up to so many times what was done */
+
 /* An inline output that may still have to be judged. */
 struct benched {
     uint64_t attempt;

@@ -13,7 +13,21 @@ static struct master_stats stats_of(const struct lead *d)
     return s;
 }
 
-static void fill_workers(const struct lead *d, double units_per_slice, struct job_status *out)
+/*
+ * How fast a worker is rests on what it says its slices took. It is believed as far as what it has
+ * done since it is here could be: nobody is at work all the time, nor always equally fast.
+ */
+static double believable(const struct worker_entry *w, double units_per_slice, uint32_t running,
+                         uint64_t now_ms)
+{
+    const double claimed = units_per_slice * 1000 / (double)w->plan.mean_ms * running;
+    const double done = units_per_slice * ((double)w->accepted + running);
+    const double here_ms = now_ms > w->since_ms ? (double)(now_ms - w->since_ms) : 1;
+    return fmin(claimed, LEAD_RATE_SLACK * done * 1000 / here_ms);
+}
+
+static void fill_workers(const struct lead *d, double units_per_slice, uint64_t now_ms,
+                         struct job_status *out)
 {
     const struct worker_entry *w = d->core != NULL ? master_workers(d->core) : NULL;
     for (; w != NULL && out->workers_shown < WORKERS_SHOWN_MAX; w = w->next) {
@@ -29,7 +43,7 @@ static void fill_workers(const struct lead *d, double units_per_slice, struct jo
             .final = w->accepted,
         };
         if (w->plan.mean_ms > 0) {
-            j->rate_per_s = units_per_slice * 1000 / (double)w->plan.mean_ms * j->running;
+            j->rate_per_s = believable(w, units_per_slice, j->running, now_ms);
         }
         out->rate_per_s += j->rate_per_s;
     }
@@ -57,7 +71,7 @@ static void fill_expectation(const struct job_expectation *e, struct job_status 
     out->likely_ms = (uint64_t)(likely / out->rate_per_s * 1000);
 }
 
-static void fill_progress(const struct lead *d, struct job_status *out)
+static void fill_progress(const struct lead *d, uint64_t now_ms, struct job_status *out)
 {
     struct job_expectation e = {.unit = "slices", .unit_count = (double)out->slice_count};
     struct job_slice slice = lead_slice(d, 0);
@@ -71,7 +85,7 @@ static void fill_progress(const struct lead *d, struct job_status *out)
     if (d->answer.unit_count > 0 && out->slices_final > 0) {
         out->units_done -= per_slice - d->answer.unit_count; /* that slice ended at its hit */
     }
-    fill_workers(d, per_slice, out);
+    fill_workers(d, per_slice, now_ms, out);
     fill_expectation(&e, out);
 }
 
@@ -172,7 +186,7 @@ void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
     if (m->kind == MANIFEST_JOB) {
         (void)snprintf(out->program, sizeof out->program, "%s:%s", kinds[m->program_kind],
                        m->args[0]);
-        fill_progress(d, out);
+        fill_progress(d, now_ms, out);
         fill_assumption(d, out);
     }
     fill_waiting(d, &s, now_ms, out);

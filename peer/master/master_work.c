@@ -272,6 +272,7 @@ static enum pn_status on_enlist(struct master *m, const struct master_event *ev,
     }
     bool fresh = !w->enlisted;
     w->enlisted = true;
+    w->since_ms = w->since_ms > 0 ? w->since_ms : m->now_ms;
     roster_set_slots(&m->roster, w, grantable(m, w, e->slots));
     w->more_places = w->slots < e->slots;
     if (fresh) {

@@ -20,8 +20,9 @@ struct worker_entry {
     bool liar;        /* proven: gets nothing more in this run */
     bool own;
     uint32_t accepted; /* its votes that agreed with the final outcome */
+    uint64_t since_ms; /* when it first enlisted in this life of the master; 0: not yet */
     uint8_t gave_up_in_row;
-    uint64_t rest_until_ms; /* after giving up it gets nothing for a while */
+    uint64_t rest_until_ms;    /* after giving up it gets nothing for a while */
     struct worker_entry *next; /* in the order of arrival */
 };
 

@@ -82,9 +82,21 @@ class Liars(unittest.TestCase):
         status = self.status()
         self.assertEqual((status["state"], status["liars"]), ("none", 0))
 
+    def test_a_speed_that_nobody_has_seen(self):
+        """It says 5 ms a slice, two million nonces a second, but has been here for two seconds."""
+        self.start(bits=60)
+        w, slice_, attempt = self.worker()
+        time.sleep(2)
+        self.assertEqual(w.vote(slice_, attempt, [(0, OUTPUT, self.truth(slice_).bytes())]),
+                         pc.KEEP)
+        w.assigned()
+        rate = self.status()["progress"]["rate_per_s"]
+        self.assertGreater(rate, 1000)
+        self.assertLess(rate, 150000)
+
     def test_a_master_that_ends_does_not_wait_for_an_audit(self):
-        """The windows of so large a slice take hours to search again."""
-        self.start(bits=200, count=1 << 50, slices=1)
+        """Each window of so large a slice takes minutes to search again."""
+        self.start(bits=200, count=1 << 41, slices=1)
         w, slice_, attempt = self.worker()
         r = Report(self.puzzle, 0, 1023)  # true words, one nonce a window ...
         step = self.count // len(r.windows)

@@ -94,11 +94,15 @@ static void leave_line(struct plan *p, struct open_slice *s)
     *(s->line_next != NULL ? &s->line_next->line_prev : &p->line_last) = s->line_prev;
 }
 
-static void join_line(struct plan *p, struct open_slice *s, uint64_t now_ms)
+static void join_line(struct plan *p, struct open_slice *s)
 {
-    leave_line(p, s);
+    if (s->given) {
+        return;
+    }
     s->given = true;
-    s->given_ms = now_ms;
+    if (p->line_last != NULL && p->line_last->given_ms > s->given_ms) {
+        s->given_ms = p->line_last->given_ms; /* it comes back, and the line is in order */
+    }
     s->line_next = NULL;
     s->line_prev = p->line_last;
     *(p->line_last != NULL ? &p->line_last->line_next : &p->line_first) = s;
@@ -113,6 +117,12 @@ static void refresh(struct plan *p, struct open_slice *s)
     bool own_running = false;
     for (const struct attempt *a = s->attempts; a != NULL; a = a->next_of_slice) {
         own_running = own_running || a->by->own;
+    }
+    /* What waits for nobody in particular would only hide those behind it. */
+    if (!over && !s->own_wanted && s->live > 0 && s->live >= s->need) {
+        join_line(p, s);
+    } else {
+        leave_line(p, s);
     }
     if (ready && !bitset_has(&p->ready, s->slice)) {
         bitset_add(&p->ready, s->slice);
@@ -242,6 +252,8 @@ static struct attempt *begin(struct plan *p, struct open_slice *s, struct plan_w
     a->next_of_slice = s->attempts;
     s->attempts = a;
     s->live++;
+    leave_line(p, s); /* to its end */
+    s->given_ms = now_ms;
     a->next_of_worker = w->attempts;
     a->link_of_worker = &w->attempts;
     if (w->attempts != NULL) {
@@ -268,11 +280,7 @@ static struct attempt *begin_new(struct plan *p, uint64_t slice, struct plan_wor
                                  uint64_t now_ms)
 {
     struct open_slice *s = plan_open(p, slice);
-    struct attempt *a = s == NULL ? NULL : begin(p, s, w, number_for(p, s, w), now_ms);
-    if (a != NULL) {
-        join_line(p, s, now_ms);
-    }
-    return a;
+    return s == NULL ? NULL : begin(p, s, w, number_for(p, s, w), now_ms);
 }
 
 struct attempt *plan_take(struct plan *p, struct plan_worker *w, uint64_t now_ms)
@@ -394,9 +402,6 @@ struct attempt *plan_adopt(struct plan *p, struct plan_worker *w, uint64_t slice
     struct attempt *a = s == NULL ? NULL : begin(p, s, w, attempt, now_ms);
     if (a != NULL) {
         a->adopted = true;
-        if (!s->given) {
-            join_line(p, s, now_ms);
-        }
     }
 #ifdef PREON_DEFECT_LEASE_NOT_REARMED
     if (a != NULL) {

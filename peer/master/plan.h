@@ -89,8 +89,8 @@ struct open_slice {
     uint32_t excluded[PLAN_EXCLUDED_MAX];
     struct heap_node retry; /* in the heap: not to be given out before */
     struct heap_node pull;  /* the master's: until when its outputs are expected */
-    bool given;             /* to anybody: it stands in the line, the longest ago first */
-    uint64_t given_ms;      /* the last time */
+    bool given;             /* to all it needs: it stands in the line, the longest ago first */
+    uint64_t given_ms;      /* to anybody, the last time */
     struct open_slice *line_next, *line_prev;
 };
 
@@ -112,7 +112,7 @@ struct plan {
     uint64_t touched;     /* slices from here on were never open */
     uint64_t round;       /* incremented whenever a slice becomes ready again */
     struct table open;    /* slice -> open_slice */
-    struct open_slice *line_first, *line_last; /* open slices, by given_ms */
+    struct open_slice *line_first, *line_last; /* those given, by given_ms */
     uint64_t doubled_ms;                       /* when one was last given to one more */
     struct heap leases;
     struct heap retries;

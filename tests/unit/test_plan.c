@@ -313,6 +313,24 @@ static void memory_runs_out_anywhere(void **state)
     assert_int_equal(workers[1].outstanding, 1);
 }
 
+/* Hundreds of slices that wait for their outputs: one behind them that is stuck is seen. */
+static void what_is_settled_hides_nothing(void **state)
+{
+    (void)state;
+    open_plan(2000, 1);
+    for (int i = 0; i < PLAN_STUCK_LOOKED_AT; i++) {
+        struct attempt *a = plan_take(&plan, &workers[1], 0);
+        a->of->provisional = true;
+        plan_need(&plan, a->of, 0, false);
+    }
+    plan.mean_ms = 1000;
+    (void)take(2, 1000);
+    (void)note(plan_take_straggler(&plan, &workers[3], 2000), 3);
+    assert_int_equal(plan_stuck_count(&plan, 5000), 1);
+    (void)note(plan_take_straggler(&plan, &workers[3], 5000), 3);
+    expect("2:1024 3:- 3:1024 ");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
@@ -333,6 +351,7 @@ int main(void)
         TEST(nothing_above_the_limit),
         TEST(numbers_survive_a_restart),
         TEST(memory_runs_out_anywhere),
+        TEST(what_is_settled_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ struct master *master_new(const struct master_config *config)
     m->stats.state = JOB_RUNNING;
     m->stats.slice_count = config->slice_count;
     m->answer_slice = BITSET_NONE;
+    m->lowest_failed = BITSET_NONE;
     m->timeout_at_ms = UINT64_MAX;
     m->note_at_ms = UINT64_MAX;
     m->tick_at_ms = UINT64_MAX;
@@ -104,7 +105,9 @@ void master_check_end(struct master *m)
         while (m->closed_below < m->answer_slice && bitset_has(&m->plan.closed, m->closed_below)) {
             m->closed_below++;
         }
-        if (m->closed_below >= m->answer_slice) {
+        if (m->closed_below >= m->answer_slice && m->lowest_failed < m->answer_slice) {
+            master_end(m, JOB_FAILED, "a slice below the lowest answer failed");
+        } else if (m->closed_below >= m->answer_slice) {
             master_end(m, JOB_FOUND, NULL);
         }
     } else if (all && m->stats.failed_count > 0) {

@@ -73,6 +73,19 @@ static void limit_to(struct master *m, uint64_t answer)
     }
 }
 
+void master_count_final(struct master *m, uint64_t slice, bool good, bool answer)
+{
+    m->stats.final_count++;
+    m->stats.failed_count += !good;
+    m->stats.answer_count += answer;
+    if (!good && slice < m->lowest_failed) {
+        m->lowest_failed = slice;
+    }
+    if (answer && slice < m->answer_slice) {
+        m->answer_slice = slice;
+    }
+}
+
 void master_sealed(struct master *m, const struct master_sealing *sealing)
 {
     struct open_slice *s = plan_slice(&m->plan, sealing->slice);
@@ -82,16 +95,9 @@ void master_sealed(struct master *m, const struct master_sealing *sealing)
     let_go(m, s, sealing->attempt);
     heap_remove(&m->pulls, &s->pull);
     plan_close(&m->plan, sealing->slice);
-    m->stats.final_count++;
-    m->stats.failed_count += !sealing->good;
-    if (sealing->answer) {
-        m->stats.answer_count++;
-        if (sealing->slice < m->answer_slice) {
-            m->answer_slice = sealing->slice;
-        }
-        if (m->config.stop == STOP_LOWEST) {
-            limit_to(m, m->answer_slice);
-        }
+    master_count_final(m, sealing->slice, sealing->good, sealing->answer);
+    if (sealing->answer && m->config.stop == STOP_LOWEST) {
+        limit_to(m, m->answer_slice);
     }
     struct master_action *x = master_act(m, MASTER_TELL_FINAL);
     if (x != NULL) {

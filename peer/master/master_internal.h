@@ -71,7 +71,8 @@ struct master {
         short_since_ms;    /* ticks have found slices that nobody here suits; 0: the last did not */
     uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
-    uint64_t closed_below; /* all slices below it are closed */
+    uint64_t lowest_failed; /* of the slices that failed; BITSET_NONE: none */
+    uint64_t closed_below;  /* all slices below it are closed */
     /* Queues in the order of their seq. */
     struct master_ack *acks;
     size_t ack_count, ack_cap;
@@ -133,6 +134,7 @@ void master_strike(struct master *m); /* takes away what proven liars have voted
 
 /* master_final.c */
 void master_sealed(struct master *m, const struct master_sealing *sealing);
+void master_count_final(struct master *m, uint64_t slice, bool good, bool answer);
 void master_let_go_copy(struct master *m, uint64_t slice, uint64_t attempt);
 void master_unpull(struct master *m, struct open_slice *s, struct ballot *b);
 

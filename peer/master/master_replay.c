@@ -47,16 +47,9 @@ static void replay_final(struct master *m, const struct record_final *f)
         return;
     }
     plan_close(&m->plan, f->slice);
-    m->stats.final_count++;
-    m->stats.failed_count += !(f->class == OUTCOME_EXITED && f->code == 0);
-    if (f->answer) {
-        m->stats.answer_count++;
-        if (f->slice < m->answer_slice) {
-            m->answer_slice = f->slice;
-        }
-        if (m->config.stop == STOP_LOWEST) {
-            plan_set_limit(&m->plan, m->answer_slice);
-        }
+    master_count_final(m, f->slice, f->class == OUTCOME_EXITED && f->code == 0, f->answer);
+    if (f->answer && m->config.stop == STOP_LOWEST) {
+        plan_set_limit(&m->plan, m->answer_slice);
     }
 }
 

@@ -52,6 +52,7 @@ static const struct sim_scenario scenarios[] = {
      .search = true,
      .stop = STOP_LOWEST,
      .own_slots = -1,
+     .fail_every = 13,
      .answer_every = 12,
      .faults = ALL_FAULTS | SIM_AIMED_CRASH},
     {.name = "quorum",

@@ -275,6 +275,41 @@ static void a_failed_slice_needs_two(void **state)
     assert_int_equal(stats.failed_count, 1);
 }
 
+/* Who asked for the lowest is not told one that may not be it: the failed one may hold another. */
+static void a_failed_slice_below_the_answer(void **state)
+{
+    (void)state;
+    for (int restarted = 0; restarted < 2; restarted++) {
+        open_master(1, 2);
+        config.rule.proof = true;
+        config.judged = true;
+        config.search = true;
+        config.stop = STOP_LOWEST;
+        master_free(master);
+        master = master_new(&config);
+        struct record failed = {.kind = RECORD_FINAL, .final = {.class = OUTCOME_NO_START}};
+        const struct record answer = {
+            .kind = RECORD_FINAL, .final = {.slice = 1, .class = OUTCOME_EXITED, .answer = true}};
+        assert_int_equal(master_replay(master, &answer), PN_OK);
+        if (restarted == 1) {
+            assert_int_equal(master_replay(master, &failed), PN_OK);
+        }
+        start();
+        if (restarted == 0) {
+            (void)enlist(2, 1);
+            (void)enlist(3, 1);
+            (void)vote((struct ballot_paper){.link = 2, .says = '!'});
+            (void)vote((struct ballot_paper){.link = 3, .says = '!'});
+            committed(PN_OK);
+        }
+        assert_int_equal(actions.record_count, 1);
+        assert_int_equal(actions.records[0].job_state.state, JOB_FAILED);
+        if (restarted == 0) {
+            (void)tear_down(NULL);
+        }
+    }
+}
+
 /* After a commit that failed nothing is answered, written or given out. */
 static void the_ledger_fails(void **state)
 {
@@ -495,6 +530,7 @@ int main(void)
         TEST(the_files_of_a_liar),
         TEST(outputs_that_cannot_be_read),
         TEST(a_failed_slice_needs_two),
+        TEST(a_failed_slice_below_the_answer),
         TEST(the_ledger_fails),
         TEST(who_gives_up_rests),
         TEST(who_leaves_and_returns_rests),

@@ -15,6 +15,7 @@
 #include "peer/peer.h"
 #include "tools/endpoint.h"
 #include "tools/interrupt_sys.h"
+#include "tools/progress.h"
 
 enum {
     READY_WITHIN_MS = 20 * 1000, /* a data folder after a crash is hashed again first */
@@ -196,14 +197,33 @@ enum pn_status home_check(const struct context *c, struct pn_err *err)
     return status;
 }
 
-/* What was asked for a child does not reach a peer that runs: not silently. */
-static void tell_in_vain(const struct context *c)
+static bool has_tracker(const json_t *peer, const char *name)
 {
-    static const char *const OPTIONS[] = {"tracker", "threads"};
-    for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++) {
-        if (args_given(&c->args, OPTIONS[i])) {
-            (void)fprintf(stderr, "preon: --%s: a peer runs here, and keeps its own\n", OPTIONS[i]);
+    size_t index = 0;
+    const json_t *tracker = NULL;
+    json_array_foreach(json_object_get(peer, "trackers"), index, tracker)
+    {
+        if (strcmp(progress_text(tracker, "name"), name) == 0) {
+            return true;
         }
+    }
+    return false;
+}
+
+/* What is asked for a child, and a peer that runs has otherwise, is in vain: not silently. */
+static void tell_in_vain(const struct context *c, const json_t *peer)
+{
+    const char *tracker;
+    for (size_t i = 0; (tracker = args_list(&c->args, "tracker", i)) != NULL; i++) {
+        if (!has_tracker(peer, tracker)) {
+            (void)fprintf(stderr, "preon: --tracker %s: a peer runs here, and keeps its own\n",
+                          tracker);
+        }
+    }
+    if (args_given(&c->args, "threads") &&
+        args_u64(&c->args, "threads") != progress_count(peer, "slots")) {
+        (void)fprintf(stderr, "preon: --threads: a peer runs here, and keeps its own: %.0f\n",
+                      progress_number(peer, "slots"));
     }
 }
 
@@ -218,7 +238,7 @@ enum exit_code home_open(struct context *c, enum home_wish wish, struct home *ou
     enum pn_status status = client_open(c->data_dir, &out->client, &err);
     if (status == PN_OK) {
         if (wish != HOME_TO_LOOK) {
-            tell_in_vain(c);
+            tell_in_vain(c, client_peer(out->client));
         }
         return EXIT_CODE_OK;
     }

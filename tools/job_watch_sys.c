@@ -228,6 +228,9 @@ static enum exit_code interrupted(struct home *h, const struct watch *w)
 static enum exit_code ended(struct context *c, struct home *h, const struct watch *w, json_t *job)
 {
     enum exit_code code = watch_result(c, h, job);
+    if (code == EXIT_CODE_VERIFICATION || code == EXIT_CODE_INTERRUPTED) {
+        return code;
+    }
     if (w->into != NULL && strcmp(progress_text(job, "state"), "none") != 0) {
         enum exit_code written = results_write(h, w->job_id, w->into, false,
                                                c->json ? RESULTS_BESIDE_JSON : RESULTS_FOR_PEOPLE);

@@ -283,6 +283,16 @@ class WithPeer(Embedded):
         self.net.preon("job", "cancel", job, check=0)  # an order is carried out all the same
         self.assertEqual(self.net.json("job", "status", job)["state"], "cancelled")
 
+    def test_what_it_was_started_with_stays(self):
+        """Options for a peer of a job's own do not reach one that runs: said, not silent."""
+        words = ["job", "create", "nonce", "--difficulty", "8"]
+        done = self.net.preon(*words, "--tracker", "tracker.example", "--threads", "7", check=0)
+        self.assertIn("--tracker tracker.example: a peer runs here", done.stderr)
+        self.assertIn("--threads: a peer runs here, and keeps its own: 2\n", done.stderr)
+        done = self.net.preon(*words, "--tracker", f"127.0.0.1:{self.net.tracker_port}",
+                              "--threads", "2", check=0)
+        self.assertNotIn("a peer runs here", done.stderr)
+
     def test_detached_it_goes_on(self):
         job = self.net.create("nonce", "--difficulty", "14")
         self.net.preon("job", "wait", job, check=0)

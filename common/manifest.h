@@ -35,6 +35,9 @@
  *     [requires]
  *     system                          /usr of the volunteer is seen; system:NAME needs it
  *
+ * The words of arg and env have at most 56 KiB, three bytes more counted for each: that much fits
+ * into the order to a volunteer's launcher beside the names of files.
+ *
  * Words in values are escaped: backslash, LF, and other control characters as \\, \n, \xHH; the one
  * spelling rule holds for escapes too. Names: relative paths of 1..255 bytes, parts separated by
  * single slashes, no empty, "." or ".." part, no control characters (of ASCII, or U+0080 to
@@ -58,6 +61,7 @@ enum {
     JOB_DEPS_MAX = 64,
     JOB_ARGS_MAX = 4096,
     JOB_ENV_MAX = 1024,
+    JOB_COMMAND_BYTES_MAX = 56 * 1024,
     JOB_OUTPUTS_MAX = 64,
     JOB_QUORUM_MAX = 16,
     NAME_BYTES_MAX = 255,

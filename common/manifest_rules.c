@@ -274,11 +274,27 @@ static enum pn_status check_files(const struct manifest *m, struct pn_err *err)
     return PN_OK;
 }
 
+static size_t words_bytes(char *const *words, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += strlen(words[i]) + 3; /* a length and a terminator */
+    }
+    return bytes;
+}
+
 static enum pn_status check_command(const struct manifest *m, struct pn_err *err)
 {
     char shown[RULES_SHOWN_BYTES];
     if (m->arg_count == 0) {
         return pn_fail(err, PN_E_MALFORMED, "[exec]: no command");
+    }
+    const size_t bytes = words_bytes(m->args, m->arg_count) + words_bytes(m->env, m->env_count);
+    if (bytes > JOB_COMMAND_BYTES_MAX) {
+        return pn_fail(err, PN_E_TOO_BIG,
+                       "[exec]: arguments and environment of %zu bytes, at most "
+                       "%d",
+                       bytes, JOB_COMMAND_BYTES_MAX);
     }
     const char *program = m->args[0];
     const struct names files = {"file", file_at, m->file_count};

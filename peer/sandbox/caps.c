@@ -41,7 +41,7 @@ struct order_limits caps_order(const struct limits *asked)
     uint64_t ms = (uint64_t)asked->time_s * 1000;
     return (struct order_limits){
         .memory_bytes = asked->memory_bytes,
-        .output_bytes = asked->output_bytes,
+        .output_bytes = asked->output_bytes > 0 ? asked->output_bytes : 1, /* 0: leaves nothing */
         .tmp_bytes = asked->output_bytes > TMP_BYTES_LEAST ? asked->output_bytes : TMP_BYTES_LEAST,
         .time_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX,
         .cpu_s = asked->cpu_s,

@@ -95,6 +95,7 @@ class BadOptions(Cli):
         self.refused(words + ["--dep", "a=" + "12" * 32, "--", "true"], "'a'", "datasets", "files")
         self.refused(words + ["--memory", "1k", "--", "true"], "--memory")
         self.refused(words + ["--quorum", "17", "--", "true"], "--quorum", "17", "1 to 16")
+        self.refused(words + ["--env", "A=" + "x" * 60000, "--", "true"], "environment", "57344")
         self.refused(words + ["--", "file:gone"], "file:gone", "[files]")
         self.refused(words, "command")
 

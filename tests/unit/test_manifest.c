@@ -1,6 +1,8 @@
 /* Manifests: one way to write a job, and a sentence for everything else. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 #include "common/manifest.h"
 #include "common/random.h"
 #include "tests/unit/alloc.h"
@@ -402,6 +404,31 @@ static void a_text_over_its_maximum_is_refused(void **state)
     }
     assert_int_equal(manifest_add_env(&m, "B", "", &err), PN_E_TOO_BIG);
     assert_int_equal(manifest_write(&m, &out, &err), PN_E_TOO_BIG);
+    assert_string_equal(err.text, "[exec]: arguments and environment of 1134602 bytes, at most "
+                                  "57344");
+    manifest_fini(&m);
+
+    assert_int_equal(parse(SMALL, &m, NULL), PN_OK);
+    char word[57344 - (4 + 3) - 3 + 1 + 1]; /* one too many beside "true" */
+    memset(word, 'w', sizeof word - 1);
+    word[sizeof word - 1] = '\0';
+    const char *const words[] = {"true", word};
+    assert_int_equal(manifest_set_command(&m, PROGRAM_SYSTEM, words, 2, NULL), PN_OK);
+    m.needs_system = true;
+    assert_int_equal(manifest_write(&m, &out, &err), PN_E_TOO_BIG);
+    word[sizeof word - 2] = '\0';
+    assert_int_equal(manifest_set_command(&m, PROGRAM_SYSTEM, words, 2, NULL), PN_OK);
+    assert_int_equal(manifest_write(&m, &out, NULL), PN_OK);
+    char name[NAME_BYTES_MAX + 1];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    const struct digest root = {0};
+    for (uint32_t i = 0; i < JOB_FILES_MAX; i++) {
+        (void)snprintf(name + NAME_BYTES_MAX - 4, 5, "%04u", i);
+        assert_int_equal(manifest_add_file(&m, name, 1, &root, false, NULL), PN_OK);
+    }
+    assert_int_equal(manifest_write(&m, &out, &err), PN_E_TOO_BIG);
+    assert_non_null(strstr(err.text, "1048576"));
     manifest_fini(&m);
     buffer_fini(&out);
 }

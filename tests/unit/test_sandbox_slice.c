@@ -144,6 +144,9 @@ static void caps_are_named(void **state)
     assert_int_equal(got.time_ms, 10000);
     assert_int_equal(got.memory_bytes, 1000);
     assert_true(got.inode_count > 0 && got.open_file_count > 0);
+    assert_int_equal(got.output_bytes, 5000);
+    const struct limits nothing = {.output_bytes = 0}; /* an order's limits are over 0 */
+    assert_int_equal(caps_order(&nothing).output_bytes, 1);
     const struct limits longest = {.time_s = UINT32_MAX};
     assert_int_equal(caps_order(&longest).time_ms, UINT32_MAX);
 }

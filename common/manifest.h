@@ -40,9 +40,9 @@
  *
  * Words in values are escaped: backslash, LF, and other control characters as \\, \n, \xHH; the one
  * spelling rule holds for escapes too. Names: relative paths of 1..255 bytes, parts separated by
- * single slashes, no empty, "." or ".." part, no control characters (of ASCII, or U+0080 to
- * U+009F), no backslash, no "=", no space at either end and no "[" in front, none twice, none that
- * is another's folder (a file "deps" is one when there are [deps]).
+ * single slashes, no empty, "." or ".." part, no control characters (utf8.h), no backslash, no "=",
+ * no space at either end and no "[" in front, none twice, none that is another's folder (a file
+ * "deps" is one when there are [deps]).
  */
 #ifndef PREON_COMMON_MANIFEST_H
 #define PREON_COMMON_MANIFEST_H

@@ -92,10 +92,13 @@ static const char *name_fault(const char *name)
     if (len < 1 || len > NAME_BYTES_MAX) {
         return "must have 1 to 255 bytes";
     }
-    for (size_t i = 0; i < len; i++) {
-        /* U+0080 to U+009F are control characters too: terminals obey them. */
-        bool high = (uint8_t)name[i] == 0xc2 && (uint8_t)name[i + 1] < 0xa0;
-        if (rules_control((uint8_t)name[i]) || high || name[i] == '\\' || name[i] == '=') {
+    for (size_t at = 0, step; at < len; at += step) {
+        const uint8_t *p = (const uint8_t *)name + at;
+        step = utf8_length(p, len - at);
+        if (step == 0) {
+            return "must be UTF-8";
+        }
+        if (utf8_is_control(p, step) || *p == '\\' || *p == '=') {
             return "must not hold control characters, '\\' or '='";
         }
     }
@@ -113,7 +116,7 @@ static const char *name_fault(const char *name)
         }
         part += part_len + 1;
     }
-    return utf8_valid(pn_bytes_str(name)) ? NULL : "must be UTF-8";
+    return NULL;
 }
 
 bool manifest_name_valid(const char *name) { return name_fault(name) == NULL; }

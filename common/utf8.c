@@ -43,9 +43,34 @@ bool utf8_valid(struct pn_bytes text)
     return true;
 }
 
-static bool is_control(const uint8_t *p, size_t len)
+static uint32_t code_point(const uint8_t *p, size_t len)
 {
-    return (len == 1 && (p[0] < 0x20 || p[0] == 0x7f)) || (len == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+    uint32_t code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    return code;
+}
+
+bool utf8_is_control(const uint8_t *p, size_t len)
+{
+    static const struct {
+        uint32_t first;
+        uint32_t last;
+    } ranges[] = {
+        {0, 0x1f},        {0x7f, 0x9f},     /* ASCII's, and those that are ESC and a letter */
+        {0x61c, 0x61c},   {0x200e, 0x200f}, /* direction marks */
+        {0x200b, 0x200b}, {0xfeff, 0xfeff}, /* spaces of no width */
+        {0x2028, 0x202e},                   /* separators of lines; embeddings and overrides */
+        {0x2060, 0x206f},                   /* joiner, invisible operators, isolates */
+    };
+    const uint32_t code = code_point(p, len);
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        if (code >= ranges[i].first && code <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void utf8_tame(char *text, bool lines)
@@ -54,7 +79,7 @@ void utf8_tame(char *text, bool lines)
     for (size_t left = strlen(text); left > 0;) {
         size_t len = utf8_length(p, left);
         bool stays = lines && (*p == '\n' || *p == '\t');
-        bool bad = len == 0 || (is_control(p, len) && !stays);
+        bool bad = len == 0 || (utf8_is_control(p, len) && !stays);
         for (len = len > 0 ? len : 1; len > 0; len--, left--, p++) {
             *p = bad ? '?' : *p;
         }

@@ -72,7 +72,7 @@ class HostileJob(unittest.TestCase):
             self.assertEqual(f.read(), "right\n")
 
     def test_names_hold_no_control_characters(self):
-        for name in "a\x1bb", "a\x7fb", "a\x9bb", "a\x85":
+        for name in "a\x1bb", "a\x7fb", "a\x9bb", "a\x85", "a\u202eb":
             done = self.net.preon("job", "create", "exec", "--slices", "1", "--output", name, "--",
                                   "sh", "-c", "true")
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -276,6 +276,9 @@ static void every_rule_has_its_sentence(void **state)
          "line 8: file '/a': a name must be relative, without empty, '.' or '..' parts"},
         {HEAD "[files]\na\\b = 1 " HEX64 "\n" EXEC,
          "line 8: file 'a\\b': a name must not hold control characters, '\\' or '='"},
+        {HEAD "[files]\na\xe2\x80\xae = 1 " HEX64 "\n" EXEC,
+         "line 8: file 'a??"
+         "?': a name must not hold control characters, '\\' or '='"},
         {HEAD "[files]\na\xc2\x9b = 1 " HEX64 "\n" EXEC,
          "line 8: file 'a?"
          "?': a name must not hold control characters, '\\' or '='"},

@@ -82,15 +82,15 @@ quiet start-configure cmake --preset release -DPREON_TESTS=OFF
 quiet start-build cmake --build --preset release -j "$(nproc)"
 "$PREON" --version || die "the program does not run"
 
-say "sandbox"
-# Of the other checks, that no peer and no tracker runs here yet is no news.
-found=$("$PREON" doctor) || die "this machine lacks something:
-$found"
-awk '/^[a-z]+ +sandbox / { print; more = 1; next } more && /^ / { print } { more = 0 }' <<<"$found"
-
 folder=$(mktemp -d "${TMPDIR:-/tmp}/preon-start.XXXXXX") || die "no temporary folder"
 chmod 711 "$folder" # a peer started as root becomes an ordinary user
 export XDG_CONFIG_HOME=$folder/config XDG_DATA_HOME=$folder/data
+
+say "sandbox"
+# Of the other checks, that no peer and no tracker runs here yet is no news.
+found=$("$PREON" doctor --data "$folder/one") || die "this machine lacks something:
+$found"
+awk '/^[a-z]+ +sandbox / { print; more = 1; next } more && /^ / { print } { more = 0 }' <<<"$found"
 threads=$((($(nproc) + 1) / 2))
 
 say "a tracker and two peers, $threads threads each"

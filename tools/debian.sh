@@ -2,9 +2,11 @@
 #
 # shellcheck shell=bash disable=SC2034,SC2024
 
-# What building the program takes; test.sh needs more.
+# What building the program takes, and openssl for the line that an answer is checked by; test.sh
+# needs more.
 PREON_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
-    libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libpng-dev libseccomp-dev)
+    libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libpng-dev libseccomp-dev
+    openssl)
 
 # Prints those of its arguments that are not installed, one a line.
 missing_packages()

@@ -9,17 +9,13 @@
 
 bool box_start(struct box_plan *plan, pid_t *pid, int *pidfd, int *error)
 {
-    struct clone_args args = {
-        .flags = CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-    };
+    uint64_t flags = 0;
     if (plan->ways->tier == SANDBOX_FULL) {
         /* The network namespace stays the launcher's: empty, and shared by all sandboxes. */
-        args.flags |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-                      CLONE_NEWCGROUP;
+        flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+                CLONE_NEWCGROUP;
     }
-    *pid = kernel_clone3(&args);
+    *pid = kernel_clone(flags, pidfd);
     if (*pid == 0) {
         init_run(plan);
     }

@@ -4,6 +4,7 @@
 #ifndef PREON_PEER_SANDBOX_LAUNCHER_KERNEL_H
 #define PREON_PEER_SANDBOX_LAUNCHER_KERNEL_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
@@ -17,12 +18,24 @@
 #include <unistd.h>
 
 /*
- * Like fork: returns twice. Only for a process with one thread, and a child that keeps to system
- * calls and plain C (the library's idea of its own thread ID is the parent's).
+ * Like fork: returns twice, and *pidfd is the child's. Only for a process with one thread, and a
+ * child that keeps to system calls and plain C (the library's idea of its own thread ID is the
+ * parent's).
  */
-static inline pid_t kernel_clone3(struct clone_args *args)
+static inline pid_t kernel_clone(uint64_t flags, int *pidfd)
 {
-    return (pid_t)syscall(SYS_clone3, args, sizeof *args);
+    struct clone_args args = {
+        .flags = flags | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0 && errno == ENOSYS) {
+        /* Filters of containers say so of a call whose flags they cannot see; they let this pass.
+         */
+        pid = (pid_t)syscall(SYS_clone, args.flags | SIGCHLD, NULL, pidfd, NULL, NULL);
+    }
+    return pid;
 }
 
 static inline int kernel_pivot_root(const char *new_root, const char *put_old)

@@ -4,15 +4,19 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import unittest
 
 BUILD = os.environ["PREON_BUILD"]
 PREON = os.path.join(BUILD, "preon")
 LIAR = os.path.join(BUILD, "preon_liar")
 SHORT = os.path.join(BUILD, "preon_short")
 PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # sanitizers are slow: 4 in dev builds
+LACKS = os.environ.get("PREON_TEST_LACKS", "").split()  # what test.sh found refused here
+SKIPPED = 77  # the exit code that ctest knows
 
 
 class Server:
@@ -143,3 +147,25 @@ def wait_for(what, seconds, describe=""):
             return found
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {describe}")
+
+
+def needs(what):
+    """Decorates a test, or all of a class, that a machine which refuses `what` has to leave out."""
+    return unittest.skipIf(what in LACKS, f"needs {what}, which this machine refuses")
+
+
+def need(what):
+    """The same for a whole file."""
+    if what in LACKS:
+        print(f"skipped: needs {what}, which this machine refuses")
+        sys.exit(SKIPPED)
+
+
+def main():
+    """unittest's, but a file of which some was left out has not passed: it ends with SKIPPED."""
+    result = unittest.main(verbosity=2, exit=False).result
+    if result.wasSuccessful() and result.skipped:
+        reasons = ", ".join(sorted({reason for _, reason in result.skipped}))
+        print(f"skipped: {len(result.skipped)} of {result.testsRun}: {reasons}")
+        sys.exit(SKIPPED)
+    sys.exit(not result.wasSuccessful())

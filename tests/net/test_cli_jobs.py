@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from preon_process import PATIENCE, PREON, Net, wait_for
+from preon_process import PATIENCE, PREON, Net, main, needs, wait_for
 
 ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--count", str(2**50), "--slices", "4096",
            "--threads", "1"]
@@ -86,6 +86,7 @@ class Embedded(unittest.TestCase):
         self.assertEqual(self.net.json("job", "status", found["id"][:6])["id"], found["id"])
         self.assertEqual(self.net.json("job", "results", found["id"])["schema"], 1)
 
+    @needs("sandbox")
     def test_exec_leaves_its_outputs(self):
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
@@ -104,6 +105,7 @@ class Embedded(unittest.TestCase):
         self.net.preon("job", "rm", job, check=0)
         self.assertEqual(self.net.json("job", "list")["jobs"], [])
 
+    @needs("sandbox")
     def test_a_manifest_made_by_hand(self):
         os.mkdir(self.net.path("job"))
         script = self.net.path("job", "crunch.sh")
@@ -143,6 +145,7 @@ class Embedded(unittest.TestCase):
         done = self.net.preon("job", "status", "0" * 64, check=1)
         self.assertIn("no such job here", done.stderr)
 
+    @needs("sandbox")
     def test_a_thousand_files(self):
         """More than a sandbox mounts one by one; outputs may lie in a folder of theirs."""
         os.mkdir(self.net.path("in"))
@@ -170,6 +173,7 @@ class Embedded(unittest.TestCase):
         self.assertEqual(os.listdir(self.net.path("master", "tmp")), [])
         self.assertEqual(os.listdir(self.net.path("master", "files")), [])
 
+    @needs("sandbox")
     def test_failed_slices_are_named(self):
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
@@ -303,4 +307,4 @@ class WithPeer(Embedded):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

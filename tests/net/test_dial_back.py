@@ -10,7 +10,7 @@ import unittest
 import lab
 from lab import Lab
 from peer_client import CRITICAL, HELLO, Identity, Link, LyingTracker, hello_body
-from preon_process import PATIENCE, wait_for
+from preon_process import PATIENCE, main, need, needs, wait_for
 from tracker_process import Lines
 
 JOB = "00112233445566778899aabbccddeeff" * 2
@@ -80,6 +80,7 @@ class DialBack(unittest.TestCase):
     def listed(self, asker, job=JOB):
         return sorted(line.split()[1] for line in asker.ask_list(f"QUERY {job} 100")[0])
 
+    @needs("sandbox")
     def test_who_can_be_reached_is_listed_and_who_cannot_is_hired_all_the_same(self):
         master = self.net.host("master", "192.0.3.20")
         reachable = self.net.host("open", "198.51.100.30")
@@ -191,5 +192,6 @@ class DialBack(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    need("networks")
     lab.in_a_namespace_of_its_own()
-    unittest.main(verbosity=2)
+    main()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unittest
 
-from preon_process import Net, wait_for
+from preon_process import Net, main, need, needs, wait_for
 
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 MNT_DETACH = 2
@@ -50,6 +50,7 @@ class FullDisk(unittest.TestCase):
                               data=self.data, check=1)
         self.assertRegex(done.stderr, "disk is full|No space left on device")
 
+    @needs("sandbox")
     def test_a_file_that_does_not_fit(self):
         big = self.net.path("big")
         with open(big, "wb") as f:
@@ -59,6 +60,7 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(self.jobs(), [])  # no half a job is left
         self.create("--", "true", check=0)
 
+    @needs("sandbox")
     def test_outputs_that_do_not_fit(self):
         done = self.create("--slices", "4", "--output", "o", "--", "sh", "-c",
                            "head -c 1500000 /dev/urandom > $PREON_OUT/o", check=1)
@@ -69,6 +71,7 @@ class FullDisk(unittest.TestCase):
         self.net.preon("job", "rm", job["id"], data=self.data, check=0)
         self.create("--output", "o", "--", "sh", "-c", "echo 1 > $PREON_OUT/o", check=0)
 
+    @needs("sandbox")
     def test_a_moment_without_room(self):
         """The run stalls, says so, refuses orders, and goes on by itself when there is room."""
         self.net.tracker()
@@ -101,7 +104,8 @@ def namespace(*how):
 if __name__ == "__main__":
     if INSIDE in os.environ:
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)  # what we start may not mount
-        unittest.main(verbosity=2)
+        main()
+    need("mounts")
     # Not as a user namespace's root: that is no user whom slices may run as.
     words = namespace() or namespace("--user", "--map-current-user", "--keep-caps")
     if words is None:

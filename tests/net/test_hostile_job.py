@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import peer_client as pc
-from preon_process import PATIENCE, PREON, Net
+from preon_process import PATIENCE, PREON, Net, main, needs
 
 
 class HostileJob(unittest.TestCase):
@@ -42,6 +42,7 @@ class HostileJob(unittest.TestCase):
             self.assertEqual(command.wait(20 * PATIENCE), 0, heard)
         return heard
 
+    @needs("sandbox")
     def test_logs_do_nothing_to_a_terminal(self):
         job = self.job("printf '\\033]0;title\\007\\033[31m\\302\\2332J \\233 a\\n\\tb'\n"
                        "printf '\\033[2J\\302\\220 c' >&2; echo >$PREON_OUT/out\n", "out")
@@ -57,6 +58,7 @@ class HostileJob(unittest.TestCase):
         done = self.net.preon("job", "log", job, "0", check=0)
         self.assertIn("\x1b]0;title\x07\x1b[31m\x9b2J", done.stdout)
 
+    @needs("sandbox")
     def test_results_are_not_written_through_links(self):
         name = "n" * 255  # the longest there is
         job = self.job(f"echo right >$PREON_OUT/{name}", name)
@@ -117,4 +119,4 @@ class HostileJob(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from preon_process import BUILD, LIAR, PREON, Net, wait_for
+from preon_process import BUILD, LIAR, PREON, Net, main, needs, wait_for
 
 CRUNCH = """n=$PREON_SLICE
 i=0
@@ -98,6 +98,7 @@ class Swarm(Case):
                               "--count", "200000", "--slices", "16")
         self.assertEqual(done.returncode, 3, done.stderr)
 
+    @needs("sandbox")
     def test_exec_equals_a_local_run(self):
         self.world("--jobs", "any")
         out = self.net.path("results")
@@ -126,6 +127,7 @@ class Swarm(Case):
         self.right_picture(words, 8, out)
         self.assertEqual(self.net.runs("master"), [], "outputs were pulled, not made again")
 
+    @needs("sandbox")
     def test_a_failing_slice_fails_alone(self):
         self.world("--jobs", "any")
         out = self.net.path("results")
@@ -147,6 +149,7 @@ class Swarm(Case):
         self.assertEqual(self.workers_that_ran(), [])
         self.net.preon("job", "cancel", job, check=0)
 
+    @needs("sandbox")
     def test_workers_share_the_files(self):
         self.world("--jobs", "any")
         path = self.net.path("data.bin")
@@ -166,6 +169,7 @@ class Swarm(Case):
         self.assertLess(sent["master"], 2.5 * len(content), sent)
         self.assertGreater(sent["w0"] + sent["w1"] + sent["w2"], 0.5 * len(content), sent)
 
+    @needs("sandbox")
     def test_the_liar_is_named_and_nothing_wrong_is_final(self):
         self.net.tracker()
         self.net.peer("master", 1)
@@ -191,6 +195,7 @@ class Swarm(Case):
         self.net.preon("job", "results", job, "--raw", "-o", out + "2", check=0)
         self.right_picture(words, 48, out + "2")
 
+    @needs("sandbox")
     def test_a_peer_that_is_ended_returns_its_slices(self):
         self.net.tracker()
         self.net.peer("master", 0)
@@ -214,6 +219,7 @@ class Swarm(Case):
         self.assertEqual(self.net.json("job", "status", job)["slices"]["running"], 2)
         self.net.preon("job", "cancel", job, check=0)
 
+    @needs("sandbox")
     def test_the_tracker_may_be_restarted(self):
         tracker = self.net.tracker()
         self.net.peer("master", 0)
@@ -232,4 +238,4 @@ class Swarm(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

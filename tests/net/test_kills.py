@@ -5,12 +5,13 @@ import sqlite3
 import time
 import unittest
 
-from preon_process import Net, wait_for
+from preon_process import Net, main, needs, wait_for
 
 SLICES = 400  # more than are final when the last kill comes
 SEED = int(os.environ.get("PREON_SEED", "1"))
 
 
+@needs("sandbox")
 class Kills(unittest.TestCase):
     def setUp(self):
         self.net = Net()
@@ -121,4 +122,4 @@ class Kills(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

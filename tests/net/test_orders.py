@@ -3,7 +3,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from preon_process import PREON, Net, wait_for
+from preon_process import PREON, Net, main, needs, wait_for
 
 JOBS = 8
 
@@ -33,6 +33,7 @@ class Orders(unittest.TestCase):
             self.restart()
             self.assertEqual(self.state(job), "cancelled")
 
+    @needs("sandbox")
     def test_nothing_is_answered_before_it_is_written(self):
         """Somebody's sqlite3 holds the ledger: the order waits, and a kill shows that it had to."""
         job = self.net.create("exec", "--slices", "4", "--", "sleep", "30")
@@ -49,6 +50,7 @@ class Orders(unittest.TestCase):
         self.assertNotEqual(order.wait(10), 0)
         self.assertIn(self.state(job), ("running", "waiting"))
 
+    @needs("sandbox")
     def test_a_locked_ledger_holds_up_nothing_else(self):
         with sqlite3.connect(self.net.path("master", "ledger.db"), isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -68,6 +70,7 @@ class Orders(unittest.TestCase):
             self.restart()
             wait_for(lambda: self.state(job) in ("running", "waiting"), 10, "it runs")
 
+    @needs("sandbox")
     def test_what_has_ended_cannot_be_cancelled(self):
         job = self.net.create("exec", "--", "true")
         self.net.preon("job", "wait", job, check=0)
@@ -76,4 +79,4 @@ class Orders(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -4,7 +4,7 @@ import socket
 import time
 import unittest
 
-from preon_process import Net, wait_for
+from preon_process import Net, main, needs, wait_for
 
 
 class Restart(unittest.TestCase):
@@ -39,6 +39,7 @@ class Restart(unittest.TestCase):
     def ended(self):
         return sum(r[1] == "end" for r in self.net.runs("w0"))
 
+    @needs("sandbox")
     def test_workers_hires_no_more_than_that(self):
         self.net.peer("w0", 4, "--jobs", "any")
         job = self.create("--slices", "12", "--workers", "1")
@@ -88,4 +89,4 @@ class Restart(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -2,12 +2,13 @@
 import hashlib
 import os
 import pty
+import socket
 import subprocess
 import threading
 import unittest
 
 import lab
-from preon_process import PATIENCE, Net
+from preon_process import LACKS, PATIENCE, Net, main, need
 
 SOME = 1 << 25  # nonces: seconds of work
 NONCE = ["job", "create", "nonce", "--slices", "256", "--difficulty"]
@@ -38,7 +39,6 @@ class Terminal:
 
 class ThreeLines(unittest.TestCase):
     def setUp(self):
-        lab.ip("link set lo up")
         self.net = Net()  # HOME is a folder of its own
         self.addCleanup(self.net.close)
         self.tracker = self.net.server(["tracker"], "tracker")
@@ -88,6 +88,15 @@ class ThreeLines(unittest.TestCase):
         self.assertIn("\r", said)
 
 
+def nobody_has(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) != 0
+
+
 if __name__ == "__main__":
-    lab.in_a_namespace_of_its_own()
-    unittest.main(verbosity=2)
+    if "networks" not in LACKS:
+        lab.in_a_namespace_of_its_own()
+        lab.ip("link set lo up")
+    elif not nobody_has(7600):
+        need("networks")
+    main()

@@ -12,7 +12,8 @@ class Tracker:
         program = os.path.join(os.environ["PREON_BUILD"], "tests", "net", "tracker_main")
         words = [f"{name.replace('_', '-')}={value}" for name, value in limits.items()]
         # freed memory that a sanitizer keeps would hide what the tracker itself keeps
-        env = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=1")
+        options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
+        env = dict(os.environ, ASAN_OPTIONS=options)
         self.process = subprocess.Popen([program, f"127.0.0.1:{port}"] + words, env=env,
                                         stdout=subprocess.PIPE, text=True, preexec_fn=preexec)
         ready = self.process.stdout.readline()

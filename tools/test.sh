@@ -9,10 +9,14 @@
 #     PREON_FUZZ_SECONDS=60       for each fuzz target; default: 60 in CI (CI=true) if the hour that
 #                                 CI has is enough, else 10
 #
-# A step that fails prints the one command that repeats it. Last line: "N passed, N failed".
+#     PREON_TEST_WHOLE=1          a machine that refuses anything that tests need fails
+#
+# A step that fails prints the one command that repeats it. Last line: "N passed, N failed", and
+# ", N skipped" where the machine refuses what those tests need; each of them has said so.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tools/debian.sh
+. tools/refused.sh
 exec </dev/null
 
 TEST_PACKAGES=("${PREON_BUILD_PACKAGES[@]}" libcmocka-dev clang clang-tidy clang-format llvm python3
@@ -24,6 +28,7 @@ FUZZ_SECONDS_MIN=10
 LOG=build/log
 passed=0
 failed=0
+skipped=0
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export ASAN_OPTIONS
 
@@ -63,33 +68,80 @@ build()
         run "$preset-build" cmake --build --preset "$preset" -j "$JOBS" "$@"
 }
 
+# looks_around PRESET: what this machine refuses of what the preset's tests need.
+look_around()
+{
+    local before=${#lacks[@]} fuzz=build/fuzz/tests/fuzz/fuzz_hex
+    case $1 in
+    dev) try_sanitizer leaks "LeakSanitizer has encountered a fatal error" build/dev/preon --version ;;
+    fuzz) try_sanitizer leaks "LeakSanitizer has encountered a fatal error" $fuzz -runs=1 ;;
+    tsan)
+        try_sanitizer threads "ThreadSanitizer: unexpected memory mapping" \
+            "${prefix[@]}" build/tsan/preon --version
+        ;;
+    esac
+    [[ " ${lacks[*]} " = *" leaks "* ]] && ASAN_OPTIONS=detect_leaks=0
+    [ "$1" = fuzz ] || probe "$1"
+    if [ "${PREON_TEST_WHOLE:-}" = 1 ] && [ ${#lacks[@]} -gt "$before" ]; then
+        echo "and PREON_TEST_WHOLE=1: FAILED"
+        failed=$((failed + 1))
+        lacks=() # nobody may skip
+    fi
+}
+
+# The skipped tests of a preset, with what each said of it.
+say_skipped()
+{
+    awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3 }
+        /^skipped: / { print "    " name " " $0 }' "build/$1/Testing/Temporary/LastTest.log"
+}
+
 # tests PRESET [CTEST OPTION...]: each test counts.
 tests()
 {
-    local preset=$1 from=$SECONDS status line bad=1 all=1 prefix=()
+    local preset=$1 from=$SECONDS status line bad=1 all=1 left=0 prefix=()
     shift
     # ThreadSanitizer of this age is confused by the wide address randomisation of newer kernels.
     if [ "$preset" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
         prefix=(setarch "$(uname -m)" -R)
     fi
+    look_around "$preset"
+    if [ "$preset" = tsan ] && [[ " ${lacks[*]} " = *" threads "* ]]; then
+        left=$(ctest --preset tsan -N "$@" | sed -n 's/^Total Tests: //p')
+        skipped=$((skipped + left))
+        printf '%-24s %4d skipped\n' tsan-ctest "$left"
+        return 0
+    fi
     log=$LOG/$preset-ctest.log
-    "${prefix[@]}" ctest --preset "$preset" -j "$JOBS" --no-tests=error "$@" >"$log" 2>&1
+    PREON_TEST_LACKS=${lacks[*]} "${prefix[@]}" \
+        ctest --preset "$preset" -j "$JOBS" --no-tests=error "$@" >"$log" 2>&1
     status=$?
     line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
     if [[ $line =~ passed,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
         bad=${BASH_REMATCH[1]}
         all=${BASH_REMATCH[2]}
+        left=$(grep -c '^[[:space:]]*[0-9]* - .*(Skipped)$' "$log")
     fi
-    passed=$((passed + all - bad))
+    if [ ${#lacks[@]} -eq 0 ]; then
+        bad=$((bad + left)) # skipped where nothing is lacking
+        left=0
+    fi
+    passed=$((passed + all - bad - left))
     failed=$((failed + bad))
+    skipped=$((skipped + left))
     if [ "$status" -eq 0 ] && [ "$bad" -eq 0 ]; then
-        printf '%-24s %4d ok  %4d s\n' "$preset-ctest" "$all" $((SECONDS - from))
+        printf '%-24s %4d ok  %4d s' "$preset-ctest" $((all - left)) $((SECONDS - from))
+        [ "$left" -gt 0 ] && printf '  %d skipped:' "$left"
+        printf '\n'
+        say_skipped "$preset"
         return 0
     fi
     [ "$bad" -eq 0 ] && failed=$((failed + 1)) # ctest itself failed
     printf '%-24s %4d of %d FAILED  %4d s\n' "$preset-ctest" "$bad" "$all" $((SECONDS - from))
+    say_skipped "$preset"
     sed -n '/^The following tests FAILED/,$p' "$log"
-    TAIL=150 say_failed "${prefix[*]} ctest --preset $preset --rerun-failed --output-on-failure"
+    TAIL=150 say_failed "PREON_TEST_LACKS='${lacks[*]}' ${prefix[*]} ctest --preset $preset" \
+        "--rerun-failed --output-on-failure"
     return 1
 }
 
@@ -190,7 +242,12 @@ main()
     for step in "${steps[@]}"; do
         "step_$step"
     done
-    echo "$passed passed, $failed failed"
+    if [ "$skipped" -gt 0 ]; then
+        printf 'this machine refuses %s\n' "${refused[@]}"
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
     [ "$failed" -eq 0 ]
 }
 

@@ -12,8 +12,9 @@
  *     u16 port        where this peer listens, 0 when it does not
  *     u64 token       on links that it accepts a listener's own (not 0): trackers that dial back
  *                     know it by this (tracker/README.md); on links that one dials 0
- *     u32 rate        measured, in MH/s × 1000 of nonce@1 on one slot; 0 unknown
- *     u16 length, class of machine   "x86_64-…": text of at most 64 bytes
+ *     u32 rate        of nonce@1 on one slot, in 1000 hashes/s; 0 unknown. A field for later: our
+ *                     peers say 0, and nobody reads it
+ *     u16 length, class of machine   text of at most 64 bytes: so far "x86_64", "aarch64", "other"
  *     u8  count ≤ 16, then u16 length and name@version of each own program (1 to 32 bytes)
  *
  * Texts are visible ASCII without spaces.

@@ -3,7 +3,7 @@
  * what is judged true has the right length and no count over the limit.
  */
 #include "jobs/mandelbrot/mandelbrot_program.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_slice.h"
 
 static void check_verdict(const struct mandelbrot_view *view, const struct job_slice *slice,
                           struct pn_bytes output, const struct job_verdict *v)
@@ -36,23 +36,12 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
     }
 }
 
-/* Two bytes (which slice of how many), words a line each, an empty line, the output. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2) {
-        return 0;
+    struct fuzz_slice s;
+    if (fuzz_slice_init(&s, data, size)) {
+        one_slice(&s.slice, s.output);
+        fuzz_slice_fini(&s);
     }
-    struct pn_bytes in = {data + 2, size - 2};
-    struct pn_bytes line;
-    struct fuzz_words w = {.count = 0};
-    while (fuzz_line(&in, &line) && line.len > 0 && w.count < FUZZ_WORDS_MAX) {
-        w.words[w.count++] = fuzz_string(line);
-    }
-    const struct job_slice slice = {
-        .argv = (const char *const *)w.words, .argc = w.count, .index = data[0], .count = data[1]};
-    struct pn_bytes output = fuzz_exact(in.ptr, in.len);
-    one_slice(&slice, output);
-    fuzz_free(output);
-    fuzz_words_fini(&w);
     return 0;
 }

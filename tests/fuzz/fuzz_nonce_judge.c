@@ -2,18 +2,19 @@
  * A nonce slice's output from a stranger, and the words it answers: judged and described without
  * trouble, the same twice, and nothing that is judged true has a hit that is none.
  */
-#include "jobs/nonce/nonce_args.h"
 #include "jobs/nonce/nonce_program.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_slice.h"
 
-enum { RANGE_MAX = 1 << 16 }; /* what is audited is searched: it should not take long */
+enum { AUDITED_MAX = 1 << 16 }; /* what is audited is searched: it should not take long */
 
 static struct job_verdict judge(const struct job_slice *slice, struct pn_bytes output)
 {
     struct random audit;
     struct job_verdict v = {.judgement = JOB_JUDGED_MALFORMED};
+    const bool audited = nonce_program.slice_units(slice) <= AUDITED_MAX;
     random_seed(&audit, 1);
-    enum pn_status status = nonce_program.judge(slice, output, &audit, NULL, &v, NULL);
+    enum pn_status status =
+        nonce_program.judge(slice, output, audited ? &audit : NULL, NULL, &v, NULL);
     assert(status == PN_OK);
     assert(memchr(v.line, '\0', sizeof v.line) != NULL && v.line[0] != '\0');
     assert(v.judgement == JOB_JUDGED_TRUE || !v.answer);
@@ -33,12 +34,8 @@ static void describe(const struct job_slice *slice, struct pn_bytes output,
 
 static void one_slice(const struct job_slice *slice, struct pn_bytes output)
 {
-    struct nonce_puzzle p;
     struct job_expectation e;
-    enum pn_status status = nonce_args_parse(slice->argv, slice->argc, &p, NULL);
-    if (status == PN_OK && nonce_range_count(p.range) > RANGE_MAX) {
-        return;
-    }
+    enum pn_status status;
     if (nonce_program.check(slice, NULL) != PN_OK || slice->index >= slice->count) {
         struct random audit;
         struct job_verdict v;
@@ -58,23 +55,12 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
     describe(slice, output, &v);
 }
 
-/* Two bytes (which slice of how many), words a line each, an empty line, the output. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2) {
-        return 0;
+    struct fuzz_slice s;
+    if (fuzz_slice_init(&s, data, size)) {
+        one_slice(&s.slice, s.output);
+        fuzz_slice_fini(&s);
     }
-    struct pn_bytes in = {data + 2, size - 2};
-    struct pn_bytes line;
-    struct fuzz_words w = {.count = 0};
-    while (fuzz_line(&in, &line) && line.len > 0 && w.count < FUZZ_WORDS_MAX) {
-        w.words[w.count++] = fuzz_string(line);
-    }
-    const struct job_slice slice = {
-        .argv = (const char *const *)w.words, .argc = w.count, .index = data[0], .count = data[1]};
-    struct pn_bytes output = fuzz_exact(in.ptr, in.len);
-    one_slice(&slice, output);
-    fuzz_free(output);
-    fuzz_words_fini(&w);
     return 0;
 }

@@ -1,4 +1,5 @@
 /* What the rooms of a peer ask of each other, and where frames and ports go. */
+#include "common/clock_sys.h"
 #include "jobs/program.h"
 #include "peer/peer_inside.h"
 
@@ -65,11 +66,17 @@ bool peer_leads_job(void *arg, const struct digest *job)
 
 void peer_on_up(void *arg, struct port *port, const struct hello *hello, uint64_t tag)
 {
-    const struct peer *p = arg;
+    struct peer *p = arg;
     (void)hello;
-    if ((tag & MATES_TAG_BIT) != 0) {
+    if (tag == 0) { /* a tracker that dials back counts as well; who came from afar, longest */
+        const bool afar = p->reached_from.family != ADDR_NONE && !addr_is_lan(&p->reached_from);
+        if (!afar || !addr_is_lan(&port->remote)) {
+            p->reached_from = port->remote;
+            p->reached_ms = clock_now_ms();
+        }
+    } else if ((tag & MATES_TAG_BIT) != 0) {
         mates_up(p->mates, port, tag);
-    } else if (tag != 0) {
+    } else {
         labour_up(p->labour, port, tag);
     }
 }

@@ -27,6 +27,9 @@ struct peer {
     struct port *master_end;
     struct addr listening;
     uint64_t proof; /* the token of our listener; 0: there is none */
+    struct addr
+        reached_from; /* who has dialled it last, and said HELLO; ADDR_NONE: nobody so far */
+    uint64_t reached_ms;
     struct sandbox *sandbox;
     struct transfer *transfer;
     struct labour *labour;

@@ -55,6 +55,8 @@ void peer_tell_status(void *arg, struct peer_status *out)
         .pid = (uint64_t)getpid(),
         .embedded = p->config->embedded,
         .listening = p->listening,
+        .reached_from = p->reached_from,
+        .reached_ago_ms = clock_now_ms() - p->reached_ms,
         .slot_count = p->config->slot_count,
         .slots_busy = stats.running_count,
         .link_count = ports_count(p->ports),

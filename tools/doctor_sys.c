@@ -15,6 +15,7 @@
 #include "tools/client_sys.h"
 #include "tools/commands.h"
 #include "tools/endpoint.h"
+#include "tools/human.h"
 #include "tools/interrupt_sys.h"
 #include "tools/paths_sys.h"
 #include "tools/print_sys.h"
@@ -28,7 +29,7 @@ enum {
     DIAL_WITHIN_MS = 2000,
 };
 
-enum finding { FINE, NOTE, WRONG };
+enum finding { FINE, NOTE, WRONG, NOTHING }; /* NOTHING: there was nothing to look at */
 
 /* One thing that was looked at. */
 struct check {
@@ -108,6 +109,27 @@ static void check_peer(struct doctor *d, struct check *out)
         say(out, NOTE, "to lend this machine: preon peer", "does not run");
     } else {
         say(out, WRONG, "run this as the peer's user, or give --data DIR", "%s", err.text);
+    }
+}
+
+/* Whether anybody from elsewhere has come in: a master's volunteers dial it. */
+static void check_reached(struct doctor *d, struct check *out)
+{
+    char ago[HUMAN_BYTES];
+    const json_t *peer = d->client != NULL ? client_peer(d->client) : NULL;
+    const char *at = progress_text(peer, "listening");
+    if (peer == NULL) {
+        out->finding = NOTHING;
+    } else if (at[0] == '\0') {
+        say(out, FINE, "", "nowhere: this peer only dials out");
+    } else if (json_object_get(peer, "reached") != NULL) {
+        say(out, FINE, "", "on %s, reached from %s %s ago", at,
+            progress_text(peer, "reached.address"),
+            human_duration(progress_count(peer, "reached.ago_ms"), ago));
+    } else {
+        say(out, progress_number(peer, "jobs_mastered") > 0 ? NOTE : FINE,
+            "volunteers must reach who has work: open or forward a port, preon peer --port 7601",
+            "on %s, where nobody has come in so far", at);
     }
 }
 
@@ -225,7 +247,7 @@ static const struct {
     void (*look)(struct doctor *d, struct check *out);
 } CHECKS[] = {
     {"programs", check_programs}, {"data", check_data},       {"peer", check_peer},
-    {"sandbox", check_sandbox},   {"tracker", check_tracker},
+    {"listening", check_reached}, {"sandbox", check_sandbox}, {"tracker", check_tracker},
 };
 
 /* --- the command --- */
@@ -239,6 +261,8 @@ static const char *finding_name(enum finding finding)
         return "note";
     case WRONG:
         return "wrong";
+    case NOTHING:
+        break;
     }
     return "";
 }
@@ -261,6 +285,9 @@ enum exit_code command_doctor(struct context *c)
         struct check k = {.name = CHECKS[i].name};
         CHECKS[i].look(&d, &k);
         code = k.finding == WRONG ? EXIT_CODE_FAILED : code;
+        if (k.finding == NOTHING) {
+            continue;
+        }
         if (c->json) {
             (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", k.name,
                                                         "finding", finding_name(k.finding), "text",

@@ -153,6 +153,12 @@ json_t *control_json_peer(const struct peer_status *s)
     put_number(&o, "pid", s->pid);
     put_bool(&o, "embedded", s->embedded);
     put_addr(&o, "listening", &s->listening);
+    if (s->reached_from.family != ADDR_NONE) {
+        struct object reached = object_new();
+        put_addr(&reached, "address", &s->reached_from);
+        put_number(&reached, "ago_ms", s->reached_ago_ms);
+        put(&o, "reached", object_done(&reached));
+    }
     put_number(&o, "slots", s->slot_count);
     put_number(&o, "slots_busy", s->slots_busy);
     put_number(&o, "links", s->link_count);

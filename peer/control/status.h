@@ -176,7 +176,9 @@ struct peer_status {
     struct digest id;
     uint64_t pid;
     bool embedded;
-    struct addr listening; /* ADDR_NONE when nothing listens */
+    struct addr listening;    /* ADDR_NONE when nothing listens */
+    struct addr reached_from; /* who has dialled that last; ADDR_NONE: nobody so far */
+    uint64_t reached_ago_ms;
     uint32_t slot_count;
     uint32_t slots_busy;
     uint32_t link_count;

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from preon_process import PATIENCE, PREON, Net
+from preon_process import PATIENCE, PREON, Net, wait_for
 
 U64_MAX = 2**64 - 1
 
@@ -435,6 +435,23 @@ class Good(Cli):
         self.net.peer("master")  # tells the same, having built one for itself
         again = {check["name"]: check for check in self.net.json("doctor")["checks"]}
         self.assertEqual(again["sandbox"], found["sandbox"])
+
+    def test_doctor_knows_whether_anybody_came_in(self):
+        def listening():
+            found = [c for c in self.net.json("doctor")["checks"] if c["name"] == "listening"]
+            return [(c["finding"], c["text"].split(", ", 1)[1]) for c in found]
+
+        self.assertEqual(listening(), [])  # nobody listens
+        self.net.tracker()
+        peer = self.net.peer("master", 0)
+        self.assertEqual(listening(), [("ok", "where nobody has come in so far")])
+        endless = self.net.create("nonce", "--difficulty", "60", "--count", str(2**44))
+        self.net.peer("worker", 1)
+        wait_for(lambda: self.net.json("job", "status", endless)["workers"] > 0, 20)
+        (finding, text), = listening()
+        self.assertEqual(finding, "ok")
+        self.assertRegex(text, r"^reached from 127\.0\.0\.1:\d+ \d")
+        self.assertIn(f":{peer.port}", self.net.json("status")["listening"])
 
     def test_verify_says_what_others_say(self):
         inner = hashlib.sha256(b"COMSM0010cloud9248").digest()

@@ -5,8 +5,8 @@
  * build, so there is no version; the parser is strict all the same, because the launcher acts on
  * what it says. With a run order travel descriptors (SCM_RIGHTS), in this order:
  *
- *     stdout's pipe, stderr's pipe, the program (program == PROGRAM_OWN),
- *     the work folder (order_has_folder), then one per file
+ *     stdout's pipe, stderr's pipe, the program (program == ORDER_PROGRAM_OWN),
+ *     the work folder (own_folder), then one per file
  */
 #ifndef PREON_PEER_SANDBOX_ORDER_H
 #define PREON_PEER_SANDBOX_ORDER_H
@@ -60,7 +60,7 @@ struct order {
     enum order_program program;
     bool system;       /* /usr is seen */
     bool own_folder;   /* the work folder comes as a descriptor (tier reduced) */
-    bool low_priority; /* runs only when nothing else wants the processor */
+    bool low_priority; /* other programs go first */
     struct order_limits limits;
     const char *const *args; /* NULL-terminated */
     uint32_t arg_count;      /* at least 1 */

@@ -209,7 +209,6 @@ const struct policy_row policy_rows[] = {
     ALLOW("getpgrp"),
     ALLOW("getpgid"),
     ALLOW("getsid"),
-    ALLOW("setsid"),
     ALLOW("setpgid"),
     ALLOW("getuid"),
     ALLOW("geteuid"),
@@ -423,7 +422,9 @@ const struct policy_row policy_rows[] = {
     DENY("removexattr"),
     DENY("lremovexattr"),
     DENY("fremovexattr"),
-    /* its own priority and limits are set from outside */
+    /* its own priority and limits are set from outside; with autogroups each session has as much
+     * of the processor as any other */
+    DENY("setsid"),
     DENY("setpriority"),
     DENY("nice"),
     DENY("ioprio_set"),

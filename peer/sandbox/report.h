@@ -2,7 +2,7 @@
  * report -- what the launcher tells the daemon: what it can do, and how each slice ended.
  *
  * One report is one packet. Descriptors that travel with it: the launcher's root folder with
- * REPORT_READY in tier full (files are bound through it, see sandbox_uv.c); the work folder with
+ * REPORT_READY in tier full (files are bound through it, see bind_sys.h); the work folder with
  * REPORT_ENDED when the slice has run in tier full.
  */
 #ifndef PREON_PEER_SANDBOX_REPORT_H

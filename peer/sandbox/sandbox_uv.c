@@ -14,6 +14,7 @@
 #include "peer/sandbox/environment.h"
 #include "peer/sandbox/order.h"
 #include "peer/sandbox/report.h"
+#include "peer/sandbox/share_uv.h"
 #include "peer/sandbox/slice_run_uv.h"
 
 enum {
@@ -45,6 +46,8 @@ struct sandbox {
     struct launcher *launcher; /* NULL: being started again */
     int root_fd;               /* of the launcher, to bind files beneath; -1 unless tier full */
     uv_timer_t restart;
+    struct share share;
+    int handles_open; /* of the two above */
     uint64_t restart_ms;
     struct slice_run *runs;
     uint32_t run_count;
@@ -69,9 +72,20 @@ static void take_off_list(struct sandbox *s, struct slice_run *run)
     s->run_count--;
 }
 
+/* A slice that is to end is given the time to do it. */
+static void set_share(struct sandbox *s)
+{
+    const struct slice_run *run = s->runs;
+    while (run != NULL && !(run->killed && !run->has_report)) {
+        run = run->next;
+    }
+    share_hurry(&s->share, run != NULL);
+}
+
 static void on_over(struct sandbox *s, struct slice_run *run)
 {
     take_off_list(s, run);
+    set_share(s);
     slice_run_finish(run);
 }
 
@@ -113,6 +127,8 @@ static void kill_run(struct sandbox *s, struct slice_run *run)
     if (s->launcher == NULL || order_write(&o, s->packet, &len, NULL) != PN_OK) {
         return; /* the launcher's death has ended it */
     }
+    run->killed = true;
+    set_share(s); /* before the order: the launcher itself may be waiting for a processor */
     if (channel_send(s->launcher->socket, (struct pn_bytes){s->packet, len}, NULL, 0, NULL) ==
         PN_E_BUSY) {
         run->kill_wanted = true;
@@ -210,6 +226,7 @@ static void on_exit_launcher(uv_process_t *process, int64_t code, int signal)
     log_write(LOG_ERROR, "sandbox", "the launcher ended (exit %" PRId64 ", signal %d)", code,
               signal);
     s->launcher = NULL;
+    share_end(&s->share);
     if (s->root_fd >= 0) {
         (void)close(s->root_fd);
         s->root_fd = -1;
@@ -332,6 +349,9 @@ static void start_launcher(struct sandbox *s)
     }
     l->sandbox = s;
     s->launcher = l;
+    if (!s->options.normal_priority) {
+        share_begin(&s->share, l->process.pid);
+    }
     (void)uv_poll_start(&l->poll, UV_READABLE, on_socket);
     return;
 fail:
@@ -377,12 +397,20 @@ enum pn_status sandbox_new(uv_loop_t *loop, const struct sandbox_options *option
     s->restart_ms = RESTART_LEAST_MS;
     (void)uv_timer_init(loop, &s->restart);
     s->restart.data = s;
+    share_init(&s->share, loop);
+    s->handles_open = 2;
     (void)uv_timer_start(&s->restart, on_first_start, 0, 0); /* so that on_state comes later */
     *out = s;
     return PN_OK;
 }
 
-static void on_sandbox_closed(uv_handle_t *h) { free(h->data); }
+static void on_sandbox_handle_closed(uv_handle_t *h)
+{
+    struct sandbox *s = h->data;
+    if (--s->handles_open == 0) {
+        free(s);
+    }
+}
 
 void sandbox_close(struct sandbox *s)
 {
@@ -392,6 +420,7 @@ void sandbox_close(struct sandbox *s)
     if (s->launcher != NULL) {
         struct launcher *l = s->launcher;
         l->sandbox = NULL;
+        share_hurry(&s->share, true);
         channel_shut(l->socket);                     /* it ends when it sees this ... */
         (void)uv_process_kill(&l->process, SIGKILL); /* ... and at once if we may signal it */
         close_poll(l);
@@ -406,7 +435,10 @@ void sandbox_close(struct sandbox *s)
         (void)close(s->root_fd);
         s->root_fd = -1;
     }
-    uv_close((uv_handle_t *)&s->restart, on_sandbox_closed);
+    share_end(&s->share);
+    s->share.timer.data = s;
+    uv_close((uv_handle_t *)&s->share.timer, on_sandbox_handle_closed);
+    uv_close((uv_handle_t *)&s->restart, on_sandbox_handle_closed);
 }
 
 const struct sandbox_state *sandbox_state(const struct sandbox *s) { return &s->state; }

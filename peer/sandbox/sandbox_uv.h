@@ -41,7 +41,7 @@ struct sandbox_options {
     enum sandbox_tier tier_most; /* SANDBOX_FULL; SANDBOX_REDUCED forces that, for tests */
     uint32_t uid, gid;    /* whom slices run as when this process is root; 0: SANDBOX_NOBODY */
     uint32_t slot_count;  /* runs at one time, 1 to SANDBOX_SLOTS_MAX */
-    bool normal_priority; /* else slices run only when nothing else wants the processor */
+    bool normal_priority; /* else other programs go first: share_uv.h */
     /* An existing folder of ours for the outputs in tier reduced (tier full keeps them in memory).
      * NULL: /tmp. */
     const char *scratch_path;
@@ -126,8 +126,10 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
                            struct pn_err *err);
 
 /*
- * Ends a run with all its processes, within 100 ms; on_end follows with OUTCOME_NO_START /
+ * Ends a run with all its processes; on_end follows with OUTCOME_NO_START /
  * OUTCOME_NO_START_KILLED, unless it had just ended by itself. An unknown run is ignored.
+ * On a quiet machine it is gone within 20 ms. Where others keep every processor busy it gets its
+ * turn to die like any of them (share_uv.h): measured 30 to 600 ms beside four to a processor.
  */
 void sandbox_kill(struct sandbox *s, uint32_t run);
 

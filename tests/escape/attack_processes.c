@@ -18,6 +18,21 @@ static bool signal_daemon(void) { return kill((pid_t)attack_number("ESCAPE_PID")
 /* Asks only whether there is anybody: nothing is sent. */
 static bool signal_everybody(void) { return kill(-1, 0) == 0; }
 
+/* With autogroups a session has a share of the processor of its own. */
+static bool leave_session(void)
+{
+    int status = 1;
+    pid_t pid = fork(); /* a group's leader may not leave; in tier reduced nobody may fork */
+    if (pid <= 0) {
+        bool left = setsid() >= 0;
+        if (pid < 0) {
+            return left;
+        }
+        _exit(left ? 0 : 1);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 /* Twice removed from its parent, in its own session, deaf to signals, and late. */
 static bool outlive(void)
 {
@@ -163,6 +178,7 @@ static bool flood_output(void)
 const struct attack attacks_on_processes[] = {
     {"signal-daemon", signal_daemon},
     {"signal-everybody", signal_everybody},
+    {"leave-session", leave_session},
     {"outlive", outlive},
     {"take-time", take_time},
     {"take-processor", take_processor},

@@ -65,6 +65,7 @@ static const struct trial trials[] = {
     {"signal-daemon", 0},
     {"signal-everybody", 0},
     {"outlive", 0},
+    {"leave-session", 0},
     {"change-limit-of-another", 0},
     {"raise-priority", 0},
     {"trace-child", 0},

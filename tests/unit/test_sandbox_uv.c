@@ -2,26 +2,37 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "peer/sandbox/collect_sys.h"
 #include "peer/sandbox/sandbox_uv.h"
 #include "tests/lacks.h"
 
-struct fixture {
-    uv_loop_t loop;
-    struct sandbox *sandbox;
-    bool ended;
+/* Ends that nobody has waited for yet: several may come in one turn of the loop. */
+enum { ENDS_MAX = 8 };
+
+struct end {
     struct outcome outcome;
     char text[192];
     char out[SANDBOX_TAIL_BYTES_MAX + 1];
     char err[SANDBOX_TAIL_BYTES_MAX + 1];
     uint32_t wall_ms;
     int folder_fd;
+};
+
+struct fixture {
+    uv_loop_t loop;
+    struct sandbox *sandbox;
+    struct end ends[ENDS_MAX];
+    uint32_t end_count;
+    struct end last; /* what wait_end has waited for */
     uint32_t line_count;
     char folder[64]; /* of files that jobs see */
 };
@@ -44,13 +55,14 @@ static void on_line(void *arg, struct pn_bytes line)
 static void on_end(void *arg, const struct sandbox_result *r)
 {
     (void)arg;
-    fx.ended = true;
-    fx.outcome = r->outcome;
-    fx.wall_ms = r->wall_ms;
-    fx.folder_fd = r->folder_fd;
-    (void)snprintf(fx.text, sizeof fx.text, "%s", r->text);
-    (void)snprintf(fx.out, sizeof fx.out, "%.*s", (int)r->stdout_tail.len, r->stdout_tail.ptr);
-    (void)snprintf(fx.err, sizeof fx.err, "%.*s", (int)r->stderr_tail.len, r->stderr_tail.ptr);
+    assert_true(fx.end_count < ENDS_MAX);
+    struct end *e = &fx.ends[fx.end_count++];
+    e->outcome = r->outcome;
+    e->wall_ms = r->wall_ms;
+    e->folder_fd = r->folder_fd;
+    (void)snprintf(e->text, sizeof e->text, "%s", r->text);
+    (void)snprintf(e->out, sizeof e->out, "%.*s", (int)r->stdout_tail.len, r->stdout_tail.ptr);
+    (void)snprintf(e->err, sizeof e->err, "%.*s", (int)r->stderr_tail.len, r->stderr_tail.ptr);
 }
 
 static void beside_build(const char *name, char *out, size_t out_bytes)
@@ -65,7 +77,7 @@ static void beside_build(const char *name, char *out, size_t out_bytes)
     (void)snprintf(out, out_bytes, "%s/libexec/preon/%s", self, name);
 }
 
-static void start_tier(enum sandbox_tier most)
+static void start_tier(enum sandbox_tier most, bool normal_priority)
 {
     char launcher[2200];
     struct pn_err err;
@@ -78,7 +90,7 @@ static void start_tier(enum sandbox_tier most)
         .launcher_path = launcher,
         .tier_most = most,
         .slot_count = 4,
-        .normal_priority = true,
+        .normal_priority = normal_priority,
         .caps = {.memory_bytes = 1 << 30},
     };
     assert_int_equal(sandbox_new(&fx.loop, &options, on_state, NULL, &fx.sandbox, &err), PN_OK);
@@ -91,14 +103,21 @@ static void start_tier(enum sandbox_tier most)
 static int start_full(void **state)
 {
     (void)state;
-    start_tier(SANDBOX_FULL);
+    start_tier(SANDBOX_FULL, true);
     return 0;
 }
 
 static int start_reduced(void **state)
 {
     (void)state;
-    start_tier(SANDBOX_REDUCED);
+    start_tier(SANDBOX_REDUCED, true);
+    return 0;
+}
+
+static int start_light(void **state)
+{
+    (void)state;
+    start_tier(SANDBOX_FULL, false);
     return 0;
 }
 
@@ -133,17 +152,18 @@ static struct sandbox_order plain_order(void)
 
 static void wait_end(void)
 {
-    while (!fx.ended) {
+    while (fx.end_count == 0) {
         (void)uv_run(&fx.loop, UV_RUN_ONCE);
     }
-    fx.ended = false;
+    fx.last = fx.ends[0];
+    memmove(fx.ends, fx.ends + 1, --fx.end_count * sizeof fx.ends[0]);
 }
 
 static void run(const struct sandbox_order *o)
 {
     struct pn_err err = {.text = ""};
     uint32_t id = 0;
-    fx.folder_fd = -1;
+    fx.last.folder_fd = -1;
     if (sandbox_run(fx.sandbox, o, on_line, on_end, NULL, &id, &err) != PN_OK) {
         fail_msg("sandbox_run: %s", err.text);
     }
@@ -161,15 +181,15 @@ static void run_sh(const char *script)
 
 #define CHECK_OUTCOME(wanted_class, wanted_code)                                                   \
     do {                                                                                           \
-        if (fx.outcome.class != (wanted_class) || fx.outcome.code != (wanted_code)) {              \
-            fail_msg("%s; stdout: %s stderr: %s", fx.text, fx.out, fx.err);                        \
+        if (fx.last.outcome.class != (wanted_class) || fx.last.outcome.code != (wanted_code)) {    \
+            fail_msg("%s; stdout: %s stderr: %s", fx.last.text, fx.last.out, fx.last.err);         \
         }                                                                                          \
     } while (0)
 
 static void discard(void)
 {
-    collect_discard(fx.folder_fd);
-    fx.folder_fd = -1;
+    collect_discard(fx.last.folder_fd);
+    fx.last.folder_fd = -1;
 }
 
 static int file_with(const char *content, mode_t mode)
@@ -191,8 +211,8 @@ static void runs_a_shell(void **state)
     (void)state;
     run_sh("echo $PREON_SLICE/$PREON_SLICES $PREON_OUT; echo oops >&2; pwd; exit 7");
     CHECK_OUTCOME(OUTCOME_EXITED, 7);
-    assert_string_equal(fx.out, "3/8 /work\n/work\n");
-    assert_string_equal(fx.err, "oops\n");
+    assert_string_equal(fx.last.out, "3/8 /work\n/work\n");
+    assert_string_equal(fx.last.err, "oops\n");
     assert_int_equal(fx.line_count, 2);
     discard();
 }
@@ -217,7 +237,7 @@ static void gives_outputs_back(void **state)
     o.output_count = 2;
     run(&o);
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    if (collect_outputs(fx.folder_fd, got, 2, 1 << 20, &outcome, &err) != PN_OK) {
+    if (collect_outputs(fx.last.folder_fd, got, 2, 1 << 20, &outcome, &err) != PN_OK) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(got[0].size, 5);
@@ -243,7 +263,7 @@ static void runs_a_file(void **state)
     o.file_count = 1;
     run(&o);
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    assert_string_equal(fx.out, "/job/bin/tool x y\ntool\n");
+    assert_string_equal(fx.last.out, "/job/bin/tool x y\ntool\n");
     discard();
     (void)close(fd);
 }
@@ -268,7 +288,7 @@ static void sees_a_folder(void **state)
     o.output_count = 1;
     run(&o);
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    assert_string_equal(fx.out, "contentheld\n");
+    assert_string_equal(fx.last.out, "contentheld\n");
     discard();
     (void)close(folder);
     (void)close(fd);
@@ -311,7 +331,8 @@ static void says_why_it_could_not_start(void **state)
     run(&o);
     CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_NOT_FOUND);
     assert_string_equal(
-        fx.text, "could not start: program not found (no-such-program: No such file or directory)");
+        fx.last.text,
+        "could not start: program not found (no-such-program: No such file or directory)");
     discard();
 }
 
@@ -325,7 +346,7 @@ static void keeps_time(void **state)
     o.limits.time_s = 1;
     run(&o);
     CHECK_OUTCOME(OUTCOME_TIME, 0);
-    assert_true(fx.wall_ms >= 1000 && fx.wall_ms < 3000);
+    assert_true(fx.last.wall_ms >= 1000 && fx.last.wall_ms < 3000);
     discard();
     const char *const busy[] = {"sh", "-c", "while :; do :; done"};
     o.args = busy;
@@ -352,7 +373,7 @@ static void kills(void **state)
 {
     (void)state;
     const char *const args[] = {
-        "sh", "-c", "trap '' TERM; (setsid sh -c 'while :; do :; done' &) ; echo on; sleep 100"};
+        "sh", "-c", "trap '' TERM; (sh -c 'while :; do :; done' &) ; echo on; sleep 100"};
     struct sandbox_order o = plain_order();
     static uint32_t id;
     o.args = args;
@@ -360,8 +381,94 @@ static void kills(void **state)
     assert_int_equal(sandbox_run(fx.sandbox, &o, on_line_kill, on_end_arg, &id, &id, NULL), PN_OK);
     wait_end();
     CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_KILLED);
-    assert_string_equal(fx.out, "on\n");
+    assert_string_equal(fx.last.out, "on\n");
     discard();
+}
+
+/*
+ * On one processor with something busy in a session of its own, three busy processes together get a
+ * sliver. Shares are compared, so that other load does not matter.
+ */
+static void leaves_the_processor_to_others(void **state)
+{
+    (void)state;
+    const char *const args[] = {
+        "taskset", "-c",
+        "0",       "sh",
+        "-c",      "for i in 1 2 3; do timeout 2 sh -c 'while :; do :; done' & done; wait; times"};
+    struct sandbox_order o = plain_order();
+    struct timespec used;
+    clockid_t clock;
+    cpu_set_t first;
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    o.args = args;
+    o.arg_count = 6;
+    pid_t other = fork();
+    if (other == 0) {
+        (void)setsid();
+        (void)sched_setaffinity(0, sizeof first, &first);
+        for (;;) {
+        }
+    }
+    assert_int_equal(clock_getcpuclockid(other, &clock), 0);
+    run(&o);
+    (void)clock_gettime(clock, &used);
+    (void)kill(other, SIGKILL);
+    (void)waitpid(other, NULL, 0);
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    const char *children = strchr(fx.last.out, '\n'); /* its own times stand before theirs */
+    assert_non_null(children);
+    char *end = NULL;
+    double slice_s = 60.0 * strtod(children, &end);
+    slice_s += strtod(end + 1, NULL);
+    double other_s = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+    print_message("slice %.2f s, other %.2f s\n", slice_s, other_s);
+    assert_true(slice_s * 4 < other_s);
+    discard();
+}
+
+/* Light as they are, slices die at once: three busy ones beside something busy on each processor.
+ */
+static void kills_soon_on_a_busy_machine(void **state)
+{
+    (void)state;
+    enum { OTHERS = 4, RUNS = 3, WITHIN_MS = 1000 };
+    const char *const args[] = {"sh", "-c", "while :; do :; done"};
+    struct sandbox_order o = plain_order();
+    uint32_t ids[RUNS];
+    pid_t others[OTHERS];
+    o.args = args;
+    o.arg_count = 3;
+    for (int i = 0; i < RUNS; i++) {
+        assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &ids[i], NULL), PN_OK);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = fork();
+        if (others[i] == 0) {
+            for (;;) {
+            }
+        }
+    }
+    const uint64_t settle_ns = uv_hrtime() + 300 * UINT64_C(1000000);
+    while (uv_hrtime() < settle_ns) {
+        (void)uv_run(&fx.loop, UV_RUN_NOWAIT);
+    }
+    const uint64_t before_ns = uv_hrtime();
+    for (int i = 0; i < RUNS; i++) {
+        sandbox_kill(fx.sandbox, ids[i]);
+    }
+    for (int i = 0; i < RUNS; i++) {
+        wait_end();
+        discard();
+    }
+    const uint64_t took_ms = (uv_hrtime() - before_ns) / 1000000;
+    for (int i = 0; i < OTHERS; i++) {
+        (void)kill(others[i], SIGKILL);
+        (void)waitpid(others[i], NULL, 0);
+    }
+    print_message("killed within %llu ms\n", (unsigned long long)took_ms);
+    assert_true(took_ms < WITHIN_MS);
 }
 
 /* All of a flood is drained up to the cap, its ends are kept, and then it is over. */
@@ -370,9 +477,9 @@ static void ends_a_flood(void **state)
     (void)state;
     run_sh("echo first; yes | head -c 1000000; echo last");
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    assert_memory_equal(fx.out, "first\n", 6);
-    assert_non_null(strstr(fx.out, "\n[... "));
-    assert_string_equal(fx.out + strlen(fx.out) - 5, "last\n");
+    assert_memory_equal(fx.last.out, "first\n", 6);
+    assert_non_null(strstr(fx.last.out, "\n[... "));
+    assert_string_equal(fx.last.out + strlen(fx.last.out) - 5, "last\n");
     discard();
     run_sh("yes");
     CHECK_OUTCOME(OUTCOME_OUTPUT, OUTCOME_OUTPUT_FLOOD);
@@ -385,7 +492,7 @@ static void bounds_the_folder(void **state)
     run_sh("head -c 1500000 /dev/zero > a & head -c 1500000 /dev/zero > b & wait; "
            "cat a b | head -c 9999999 | wc -c > c; du -k . | cut -f1 | tail -1");
     CHECK_OUTCOME(OUTCOME_EXITED, 0);
-    assert_true(strtol(fx.out, NULL, 10) <= 2048);
+    assert_true(strtol(fx.last.out, NULL, 10) <= 2048);
     discard();
     run_sh("head -c 1500000 /dev/zero | cat > a; exec head -c 1100000 /dev/zero > b");
     CHECK_OUTCOME(OUTCOME_SIGNALLED, SIGXFSZ);
@@ -436,6 +543,22 @@ static pid_t launcher_pid(void)
     return (pid_t)strtol(text, NULL, 10);
 }
 
+/* Its group, as it sees it, is its own; the launcher has another. */
+static void signals_only_itself(void **state)
+{
+    (void)state;
+    const pid_t launcher = launcher_pid();
+    run_sh("kill -9 0");
+    CHECK_OUTCOME(OUTCOME_SIGNALLED, SIGKILL);
+    discard();
+    run_sh("set -m; sleep 9 & kill -9 -1; kill -9 -- -1; echo left");
+    discard();
+    run_sh("echo still here");
+    CHECK_OUTCOME(OUTCOME_EXITED, 0);
+    discard();
+    assert_int_equal(launcher_pid(), launcher);
+}
+
 /* With the launcher dies what it ran, even what ignores every signal; a new one takes over. */
 static void survives_the_launchers_death(void **state)
 {
@@ -479,7 +602,7 @@ static void takes_large_orders(void **state)
             fail_msg("%s", err.text);
         }
     }
-    while (sandbox_running(fx.sandbox) > 0) {
+    for (int i = 0; i < 4; i++) {
         wait_end();
         CHECK_OUTCOME(OUTCOME_EXITED, WORD & 0xff);
         discard();
@@ -518,7 +641,7 @@ static void does_not_wait_for_the_launcher(void **state)
     sandbox_kill(fx.sandbox, called_off); /* the launcher need not even hear of it */
     wait_end();
     CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_KILLED);
-    assert_int_equal(fx.folder_fd, -1);
+    assert_int_equal(fx.last.folder_fd, -1);
     assert_int_equal(sandbox_running(fx.sandbox), 2);
 
     assert_int_equal(kill(launcher, SIGCONT), 0);
@@ -526,8 +649,8 @@ static void does_not_wait_for_the_launcher(void **state)
     bool ran = false;
     for (int i = 0; i < 2; i++) {
         wait_end();
-        killed = killed || fx.outcome.code == OUTCOME_NO_START_KILLED;
-        ran = ran || (fx.outcome.class == OUTCOME_EXITED && fx.outcome.code == 7);
+        killed = killed || fx.last.outcome.code == OUTCOME_NO_START_KILLED;
+        ran = ran || (fx.last.outcome.class == OUTCOME_EXITED && fx.last.outcome.code == 7);
         discard();
     }
     assert_true(killed && ran);
@@ -555,11 +678,8 @@ static void forgets_what_waits(void **state)
         }
         assert_int_equal(kill(launcher, SIGKILL), 0);
         wait_end();
-        while (sandbox_running(fx.sandbox) > 0) {
-            wait_end();
-        }
+        wait_end();
         CHECK_OUTCOME(OUTCOME_NO_START, OUTCOME_NO_START_SETUP);
-        fx.ended = false;
         while (!sandbox_state(fx.sandbox)->ready) {
             (void)uv_run(&fx.loop, UV_RUN_ONCE);
         }
@@ -582,7 +702,7 @@ static void closes_while_running(void **state)
     sandbox_close(fx.sandbox);
     fx.sandbox = NULL;
     (void)uv_run(&fx.loop, UV_RUN_DEFAULT);
-    assert_false(fx.ended);
+    assert_int_equal(fx.end_count, 0);
 }
 
 static void reduced_runs_own_programs_only(void **state)
@@ -602,7 +722,7 @@ static void reduced_runs_own_programs_only(void **state)
     o.system = false;
     run(&o);
     CHECK_OUTCOME(OUTCOME_EXITED, 42);
-    assert_string_equal(fx.out, "contained\n");
+    assert_string_equal(fx.last.out, "contained\n");
     discard();
     (void)close(o.program_fd);
 }
@@ -618,6 +738,9 @@ int main(void)
         FULL(says_why_it_could_not_start),
         FULL(keeps_time),
         FULL(kills),
+        cmocka_unit_test_setup_teardown(leaves_the_processor_to_others, start_light, stop),
+        cmocka_unit_test_setup_teardown(kills_soon_on_a_busy_machine, start_light, stop),
+        FULL(signals_only_itself),
         FULL(ends_a_flood),
         FULL(bounds_the_folder),
         FULL(bounds_all_memory),

@@ -40,18 +40,26 @@ static int add_row(scmp_filter_ctx ctx, const struct policy_row *row, enum polic
 }
 
 /* libseccomp writes the program to a descriptor only: a memory file is read back. */
-static enum pn_status export(scmp_filter_ctx ctx, struct filter *out, struct pn_err *err) {
-    enum pn_status status = PN_OK; ssize_t bytes = -1; int fd = memfd_create("filter", MFD_CLOEXEC);
-    if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0){
-        status = pn_fail(err, PN_E_SYSTEM, "seccomp filter: %s", strerror(errno)); goto out;}
-bytes = pread(fd, out->code, sizeof out->code, 0);
-if (bytes <= 0 || (size_t)bytes % sizeof out->code[0] != 0) {
-    status = pn_fail(err, PN_E_SYSTEM, "seccomp filter: %zd bytes exported", bytes);
-    goto out;
-}
-out->length = (unsigned short)((size_t)bytes / sizeof out->code[0]);
-out : if (fd >= 0) { (void)close(fd); }
-return status;
+static enum pn_status export_program(scmp_filter_ctx ctx, struct filter *out, struct pn_err *err)
+{
+    enum pn_status status = PN_OK;
+    ssize_t bytes = -1;
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0) {
+        status = pn_fail(err, PN_E_SYSTEM, "seccomp filter: %s", strerror(errno));
+        goto out;
+    }
+    bytes = pread(fd, out->code, sizeof out->code, 0);
+    if (bytes <= 0 || (size_t)bytes % sizeof out->code[0] != 0) {
+        status = pn_fail(err, PN_E_SYSTEM, "seccomp filter: %zd bytes exported", bytes);
+        goto out;
+    }
+    out->length = (unsigned short)((size_t)bytes / sizeof out->code[0]);
+out:
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return status;
 }
 
 enum pn_status filter_compile(bool full, struct filter *out, struct pn_err *err)
@@ -77,7 +85,7 @@ enum pn_status filter_compile(bool full, struct filter *out, struct pn_err *err)
         }
     }
     if (rc == 0) {
-        status = export(ctx, out, err);
+        status = export_program(ctx, out, err);
     } else if (status == PN_OK) {
         status = pn_fail(err, PN_E_SYSTEM, "seccomp attribute: %s", strerror(-rc));
     }

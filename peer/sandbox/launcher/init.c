@@ -129,6 +129,7 @@ void init_run(struct box_plan *plan)
         _exit(INIT_FAILED);
     }
     close_others(plan);
+    (void)setpgid(0, 0); /* the launcher's group is out of reach of kill(0) */
     (void)umask(022);
     (void)write_file("/proc/self/oom_score_adj", "1000"); /* we go first when memory is short */
     if (full && (map_user(&what) != 0 || root_build(plan, &what) != 0)) {

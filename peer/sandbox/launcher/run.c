@@ -11,7 +11,7 @@
 #include "peer/sandbox/launcher/mounts.h"
 
 enum {
-    SETUP_TIME_US = 10 * 1000 * 1000, /* a sandbox takes 2 ms; this is for a drowning machine */
+    SETUP_TIME_US = 30 * 1000 * 1000, /* a sandbox takes 2 ms; this is for a drowning machine */
     WATCH_US = 100 * 1000,
     WORK_SLACK_BYTES = 1 << 20, /* folders and links are the sandbox's own */
 };
@@ -309,7 +309,7 @@ static struct outcome outcome_of(const struct run *run, uint64_t cpu_ms, char *t
         if (run->started_us != 0) {
             return (struct outcome){OUTCOME_TIME, 0};
         }
-        (void)snprintf(text, text_bytes, "the sandbox was not ready within 10 s");
+        (void)snprintf(text, text_bytes, "the sandbox was not ready within 30 s");
         return (struct outcome){OUTCOME_NO_START, OUTCOME_NO_START_SETUP};
     case RUN_BY_ITSELF:
     case RUN_KILLED:

@@ -91,7 +91,7 @@ void slice_exec(const struct box_plan *plan)
     bool full = plan->ways->tier == SANDBOX_FULL;
     char path[sizeof "/usr/local/sbin/" + 1024];
 
-    (void)setsid();
+    (void)setpgid(0, 0); /* no session of its own, which would be a share of its own: share_uv.h */
     if (!full && fchdir(plan->work_fd) != 0) {
         refuse(plan, OUTCOME_NO_START_SETUP, "work folder", errno);
     }

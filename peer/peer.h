@@ -43,7 +43,8 @@ struct peer_config {
     bool listen;      /* false: only dial out */
     bool lan;         /* private addresses may be dialled */
 
-    uint32_t slot_count; /* 1 .. PEER_SLOTS_MAX; 0: master only */
+    uint32_t slot_count;  /* 1 .. PEER_SLOTS_MAX; 0: master only */
+    bool normal_priority; /* slices compete with other programs; else those go first */
 
     enum peer_jobs jobs;
     const char *programs[PEER_PROGRAMS_MAX]; /* "nonce": any version */

@@ -208,7 +208,7 @@ static enum pn_status open_sandbox(struct peer *p)
         .launcher_path = p->launcher,
         .tier_most = SANDBOX_FULL,
         .slot_count = p->config->slot_count > 0 ? p->config->slot_count : 1,
-        .normal_priority = p->config->embedded,
+        .normal_priority = p->config->embedded || p->config->normal_priority,
         .scratch_path = scratch,
         .caps = LIMITS_MAX,
     };

@@ -41,6 +41,8 @@ static const struct args_option PEER_OPTIONS[] = {
     {"port", 'p', ARGS_U64, 0, 65535, "PORT", "port to listen on; 0: any free one", "0"},
     {"no-listen", '\0', ARGS_FLAG, 0, 0, NULL, "only dial out", NULL},
     {"lan", '\0', ARGS_FLAG, 0, 0, NULL, "private addresses may be dialled", NULL},
+    {"priority", '\0', ARGS_TEXT, 0, 0, "P",
+     "of slices beside your own programs: low, or normal (a machine with no other work)", "low"},
     {"owner", '\0', ARGS_LIST, 0, 0, "KEY", "run foreign programs of this owner", NULL},
     {"jobs", '\0', ARGS_TEXT, 0, 0, "WHICH",
      "own: Preon's own programs; any; or their names, separated by commas", "own"},

@@ -221,6 +221,16 @@ static enum pn_status take_user(const struct context *c, struct peer_config *out
                : refuse(c, "user", out->user, "the name of a user who is not root", err);
 }
 
+static enum pn_status take_priority(const struct context *c, struct peer_config *out,
+                                    struct pn_err *err)
+{
+    const char *set = context_text(c, "priority");
+    out->normal_priority = strcmp(set, "normal") == 0;
+    return out->normal_priority || strcmp(set, "low") == 0
+               ? PN_OK
+               : refuse(c, "priority", set, "low or normal", err);
+}
+
 static enum pn_status peer_config_of(const struct context *c, struct peer_words *w,
                                      struct peer_config *out, struct pn_err *err)
 {
@@ -239,6 +249,7 @@ static enum pn_status peer_config_of(const struct context *c, struct peer_words 
     status = status == PN_OK ? take_slots(c, out, err) : status;
     status = status == PN_OK ? take_listening(c, out, err) : status;
     status = status == PN_OK ? take_lan(c, out, err) : status;
+    status = status == PN_OK ? take_priority(c, out, err) : status;
     status = status == PN_OK ? take_user(c, out, err) : status;
     return status;
 }

@@ -15,6 +15,7 @@ const struct setting SETTINGS[] = {
     {"tracker-host", "address that a tracker listens on (its --host)"},
     {"tracker-port", "port that a tracker listens on (its --port)"},
     {"lan", "yes: private addresses may be dialled"},
+    {"priority", "of slices beside your own programs: low, or normal"},
     {"owner", "owners whose foreign programs are welcome, separated by commas"},
     {"jobs", "own, any, or names of programs, separated by commas"},
     {"user", "user to become when started as root"},

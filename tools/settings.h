@@ -21,7 +21,7 @@ struct setting {
 
 /* Everything that can be set; name NULL behind the last one. */
 extern const struct setting SETTINGS[];
-enum { SETTING_COUNT = 13 };
+enum { SETTING_COUNT = 14 };
 
 struct settings {
     char *memory;                      /* owned; the values point into it */

@@ -67,7 +67,9 @@ class Net:
         os.chmod(self.dir, 0o755)
         self.home = os.path.join(self.dir, "home")
         os.mkdir(self.home)
-        self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "LC_ALL": "C.UTF-8"}
+        # Slices that give way to whatever else runs would make a test as slow as that is busy.
+        self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "LC_ALL": "C.UTF-8",
+                    "PREON_PRIORITY": "normal"}
         for name in "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS":
             if name in os.environ:
                 self.env[name] = os.environ[name]

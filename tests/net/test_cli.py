@@ -171,6 +171,7 @@ class BadSettings(Cli):
         ("tracker-port", "-1", ["tracker"], "0 to 65535"),
         ("tracker-host", "example", ["tracker"], "an IP address"),
         ("lan", "maybe", ["peer"], "yes or no"),
+        ("priority", "high", ["peer"], "low or normal"),
         ("owner", "abc", ["peer"], "64 lower-case hex digits"),
         ("jobs", "solitaire", ["peer"], "own, any"),
         ("log-level", "loud", ["peer"], "error, warn, info, debug"),

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 from between import Between
-from preon_process import PATIENCE, PREON, Net
+from preon_process import PATIENCE, PREON, Net, main, needs
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -153,6 +153,7 @@ class Users(People):
 
 
 class Consent(People):
+    @needs("sandbox")
     def test_a_friends_programs_are_welcome(self):
         """--owner KEY: this owner's foreign programs run here, and no other's."""
         self.net.tracker()
@@ -200,4 +201,4 @@ class Consent(People):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -6,7 +6,7 @@
 #include "peer/master/ledger_file_sys.h"
 
 #define JOB_COLUMNS                                                                                \
-    "SELECT job, run, name, slices, grant_bytes, created_ms, boots, state, answer_slice, reason, " \
+    "SELECT job, run, name, slices, grant_bytes, created_ms, state, answer_slice, reason, "        \
     "state_ms, slots_max, ran_ms FROM jobs WHERE removed = 0"
 #define VOTE_COLUMNS                                                                               \
     "v.slice, v.attempt, w.peer, w.public_key, v.own, v.class, v.code, v.outputs, v.signature, "   \
@@ -223,15 +223,14 @@ static bool row_job(sqlite3_stmt *s, char name[LEDGER_NAME_BYTES_MAX + 1],
     row->job.slice_count = (uint32_t)ledger_column_u64(s, 3);
     row->job.grant = ledger_column_bytes(s, 4);
     row->job.created_wall_ms = ledger_column_u64(s, 5);
-    row->boot_count = (uint32_t)ledger_column_u64(s, 6);
     int state;
-    bool good = column_among(s, 7, JOB_RUNNING, JOB_STOPPED, &state);
+    bool good = column_among(s, 6, JOB_RUNNING, JOB_STOPPED, &state);
     row->state.state = (enum job_state)state;
-    row->state.answer_slice = ledger_column_u64(s, 8);
-    column_text(s, 9, row->state.reason, sizeof row->state.reason);
-    row->state.at_wall_ms = ledger_column_u64(s, 10);
-    row->job.slots_max = (uint32_t)ledger_column_u64(s, 11);
-    row->state.ran_ms = ledger_column_u64(s, 12);
+    row->state.answer_slice = ledger_column_u64(s, 7);
+    column_text(s, 8, row->state.reason, sizeof row->state.reason);
+    row->state.at_wall_ms = ledger_column_u64(s, 9);
+    row->job.slots_max = (uint32_t)ledger_column_u64(s, 10);
+    row->state.ran_ms = ledger_column_u64(s, 11);
     return good && ledger_column_exact(s, 0, row->job.job.b, DIGEST_BYTES) &&
            ledger_column_exact(s, 1, row->job.run.b, RUN_BYTES);
 }

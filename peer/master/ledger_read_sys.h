@@ -20,7 +20,6 @@ void ledger_reader_close(struct ledger_reader *r); /* NULL is fine */
 /* Everything of a job but its slices. Borrowed for the call. */
 struct ledger_job_row {
     struct ledger_job job;
-    uint32_t boot_count;
     struct record_job_state state;
 };
 

@@ -13,8 +13,6 @@ _Static_assert(OUTCOME_EXITED == 0 && OUTCOME_NO_START == 5, "values of the clas
 enum statement {
     FIND_JOB,
     ADD_JOB,
-    SET_GRANT,
-    BOOT_JOB,
     REMOVE_JOB,
     SET_STATE,
     ADD_WORKER,
@@ -46,8 +44,6 @@ static const char *const sql[STATEMENT_COUNT] = {
     [FIND_JOB] = "SELECT job_no FROM jobs WHERE job = ?1 AND run = ?2 AND removed = 0",
     [ADD_JOB] = "INSERT INTO jobs (job, run, name, slices, grant_bytes, created_ms, state, "
                 "state_ms, slots_max) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?6, ?7)",
-    [SET_GRANT] = "UPDATE jobs SET grant_bytes = ?2 WHERE job_no = ?1",
-    [BOOT_JOB] = "UPDATE jobs SET boots = boots + 1 WHERE job_no = ?1 RETURNING boots",
     [REMOVE_JOB] = "UPDATE jobs SET removed = 1 WHERE job_no = ?1",
     [SET_STATE] = "UPDATE jobs SET state = ?2, answer_slice = ?3, reason = ?4, ran_ms = ?6, "
                   "state_ms = CASE state WHEN ?2 THEN state_ms ELSE ?5 END WHERE job_no = ?1",
@@ -173,26 +169,6 @@ enum pn_status ledger_rows_add_job(struct ledger_rows *rows, const struct ledger
     ledger_bind_u64(s, 6, job->created_wall_ms);
     ledger_bind_u64(s, 7, job->slots_max);
     return run(rows, s, err);
-}
-
-enum pn_status ledger_rows_set_grant(struct ledger_rows *rows, int64_t job_no,
-                                     struct pn_bytes grant, struct pn_err *err)
-{
-    sqlite3_stmt *s = rows->statement[SET_GRANT];
-    ledger_bind_u64(s, 1, (uint64_t)job_no);
-    ledger_bind_bytes(s, 2, grant);
-    return run(rows, s, err);
-}
-
-enum pn_status ledger_rows_boot_job(struct ledger_rows *rows, int64_t job_no, uint32_t *epoch,
-                                    struct pn_err *err)
-{
-    int64_t boots = 0;
-    sqlite3_stmt *s = rows->statement[BOOT_JOB];
-    ledger_bind_u64(s, 1, (uint64_t)job_no);
-    enum pn_status status = ask(rows, s, &boots, err);
-    *epoch = (uint32_t)boots;
-    return status;
 }
 
 enum pn_status ledger_rows_remove_job(struct ledger_rows *rows, int64_t job_no, struct pn_err *err)

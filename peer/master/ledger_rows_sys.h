@@ -28,10 +28,6 @@ enum pn_status ledger_rows_find_job(struct ledger_rows *rows, const struct diges
                                     const struct run *run, int64_t *job_no, struct pn_err *err);
 enum pn_status ledger_rows_add_job(struct ledger_rows *rows, const struct ledger_job *job,
                                    struct pn_err *err);
-enum pn_status ledger_rows_set_grant(struct ledger_rows *rows, int64_t job_no,
-                                     struct pn_bytes grant, struct pn_err *err);
-enum pn_status ledger_rows_boot_job(struct ledger_rows *rows, int64_t job_no, uint32_t *epoch,
-                                    struct pn_err *err);
 enum pn_status ledger_rows_remove_job(struct ledger_rows *rows, int64_t job_no, struct pn_err *err);
 
 /*

@@ -15,7 +15,6 @@ const char ledger_schema_tables[] =
     " slices INTEGER NOT NULL,"
     " grant_bytes BLOB NOT NULL,"
     " created_ms INTEGER NOT NULL,"
-    " boots INTEGER NOT NULL DEFAULT 0,"
     " state INTEGER NOT NULL,"
     " answer_slice INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT NOT NULL DEFAULT '',"
@@ -109,7 +108,7 @@ const char ledger_schema_views[] =
     "  WHEN 8 THEN 'stopped' ELSE j.state END AS state,"
     " CASE j.state WHEN 3 THEN j.answer_slice END AS answer_slice, j.reason,"
     " datetime(j.created_ms / 1000, 'unixepoch') AS created,"
-    " datetime(j.state_ms / 1000, 'unixepoch') AS since, j.boots"
+    " datetime(j.state_ms / 1000, 'unixepoch') AS since"
     " FROM jobs j WHERE j.removed = 0;"
 
     "CREATE VIEW v_slices AS SELECT"

@@ -13,14 +13,7 @@ enum {
     CHECKPOINT_PAGES = 1000, /* 4 MiB of log */
 };
 
-enum item_kind {
-    ITEM_BATCH,
-    ITEM_ADD_JOB,
-    ITEM_SET_GRANT,
-    ITEM_BOOT_JOB,
-    ITEM_REMOVE_JOB,
-    ITEM_TRY
-};
+enum item_kind { ITEM_BATCH, ITEM_ADD_JOB, ITEM_REMOVE_JOB, ITEM_TRY };
 
 /* What waits for the thread: a batch on the heap, or an order on its caller's stack. */
 struct item {
@@ -37,8 +30,6 @@ struct item {
     size_t bytes;
     /* orders */
     const struct ledger_job *new_job;
-    struct pn_bytes grant;
-    uint32_t epoch;
     bool served;
 };
 
@@ -199,10 +190,6 @@ static enum pn_status apply(struct ledger *l, struct item *item)
     switch (item->kind) {
     case ITEM_BATCH:
         return apply_batch(l, item, job_no);
-    case ITEM_SET_GRANT:
-        return ledger_rows_set_grant(&l->rows, job_no, item->grant, &item->err);
-    case ITEM_BOOT_JOB:
-        return ledger_rows_boot_job(&l->rows, job_no, &item->epoch, &item->err);
     case ITEM_REMOVE_JOB:
         l->sweeping = true;
         return ledger_rows_remove_job(&l->rows, job_no, &item->err);
@@ -519,27 +506,6 @@ enum pn_status ledger_add_job(struct ledger *l, const struct ledger_job *job, st
     }
     struct item order = {.kind = ITEM_ADD_JOB, .new_job = job};
     return carry_out(l, &order, err);
-}
-
-enum pn_status ledger_set_grant(struct ledger *l, const struct digest *job, const struct run *run,
-                                struct pn_bytes grant, struct pn_err *err)
-{
-    if (grant.len > LEDGER_GRANT_BYTES_MAX) {
-        return pn_fail(err, PN_E_TOO_BIG, "ledger: grant of %zu bytes", grant.len);
-    }
-    struct item order = {.kind = ITEM_SET_GRANT, .job = *job, .run = *run, .grant = grant};
-    return carry_out(l, &order, err);
-}
-
-enum pn_status ledger_boot_job(struct ledger *l, const struct digest *job, const struct run *run,
-                               uint32_t *epoch, struct pn_err *err)
-{
-    struct item order = {.kind = ITEM_BOOT_JOB, .job = *job, .run = *run};
-    enum pn_status status = carry_out(l, &order, err);
-    if (status == PN_OK) {
-        *epoch = order.epoch;
-    }
-    return status;
 }
 
 enum pn_status ledger_remove_job(struct ledger *l, const struct digest *job, const struct run *run,

@@ -70,24 +70,13 @@ struct ledger_job {
 };
 
 /*
- * The next five wait for one commit of the ledger's thread (a sync of the disk): call them when a
+ * The next three wait for one commit of the ledger's thread (a sync of the disk): call them when a
  * job is made, started or removed, not per slice. PN_E_BUSY after a second at most: another program
  * holds the file's write lock (batches wait for it without limit).
  */
 
 /* A new run of a job, JOB_RUNNING. PN_E_EXISTS when the ledger has this run already. */
 enum pn_status ledger_add_job(struct ledger *l, const struct ledger_job *job, struct pn_err *err);
-
-/* Another grant for the same run: the job moves, or gets mirrors. PN_E_NOT_FOUND. */
-enum pn_status ledger_set_grant(struct ledger *l, const struct digest *job, const struct run *run,
-                                struct pn_bytes grant, struct pn_err *err);
-
-/*
- * Counts a start of the job's master: *epoch is 1 the first time and never the same twice, so
- * attempts numbered within an epoch are never confused with those of before a crash.
- */
-enum pn_status ledger_boot_job(struct ledger *l, const struct digest *job, const struct run *run,
-                               uint32_t *epoch, struct pn_err *err);
 
 /* The run is gone at once and for ever; its rows are deleted little by little between commits. */
 enum pn_status ledger_remove_job(struct ledger *l, const struct digest *job, const struct run *run,

@@ -23,7 +23,7 @@ static const struct {
 } COLUMNS[] = {
     {"jobs", "job"},          {"jobs", "run"},          {"jobs", "name"},
     {"jobs", "slices"},       {"jobs", "grant_bytes"},  {"jobs", "created_ms"},
-    {"jobs", "boots"},        {"jobs", "state"},        {"jobs", "answer_slice"},
+    {"jobs", "ran_ms"},       {"jobs", "state"},        {"jobs", "answer_slice"},
     {"jobs", "reason"},       {"workers", "peer"},      {"workers", "public_key"},
     {"finals", "slice"},      {"finals", "attempt"},    {"finals", "class"},
     {"finals", "code"},       {"finals", "basis"},      {"finals", "answer"},

@@ -348,27 +348,19 @@ static void test_jobs(void **state)
     struct fixture *f = fixture_new();
     struct pn_err err = {0};
     struct job_list list = {0};
-    uint32_t epoch = 0;
     struct ledger_job second = {
-        .job = f->job, .name = "crunch", .slots_max = 4294967295, .grant = {NULL, 0}};
+        .job = f->job, .name = "crunch", .slots_max = 4294967295, .grant = pn_bytes_str("g2")};
     assert_int_equal(ledger_add_job(f->ledger, &second, &err), PN_OK); /* another run */
     assert_int_equal(ledger_add_job(f->ledger, &second, &err), PN_E_EXISTS);
-    assert_int_equal(ledger_set_grant(f->ledger, &f->job, &second.run, pn_bytes_str("g2"), &err),
-                     PN_OK);
-    for (uint32_t i = 1; i <= 3; i++) { /* never the same, through restarts */
-        assert_int_equal(ledger_boot_job(f->ledger, &f->job, &f->run, &epoch, &err), PN_OK);
-        assert_int_equal(epoch, i);
-        assert_int_equal(fixture_reopen(f, &err), PN_OK);
-    }
     const struct run nobody = {.b = {9}};
-    assert_int_equal(ledger_boot_job(f->ledger, &f->job, &nobody, &epoch, &err), PN_E_NOT_FOUND);
+    assert_int_equal(ledger_remove_job(f->ledger, &f->job, &nobody, &err), PN_E_NOT_FOUND);
+    assert_int_equal(fixture_reopen(f, &err), PN_OK);
 
     struct ledger_reader *r = fixture_reader(f);
     assert_int_equal(ledger_list_jobs(r, on_job, &list, &err), PN_OK);
     assert_int_equal(list.count, 2);
     assert_string_equal(list.name[0], "crunch");
     assert_int_equal(list.rows[0].job.slice_count, 1000000);
-    assert_int_equal(list.rows[0].boot_count, 3);
     assert_int_equal(list.rows[0].job.slots_max, 0);
     assert_int_equal(list.rows[1].job.slots_max, 4294967295);
     assert_int_equal(list.rows[0].state.state, JOB_RUNNING);

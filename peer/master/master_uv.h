@@ -76,7 +76,7 @@ enum pn_status leads_create(struct leads *l, struct pn_bytes text, const struct 
                             const struct grant *grant, leads_on_done *on_done, void *arg,
                             struct pn_err *err);
 
-/* PN_E_NOT_FOUND; PN_E_BUSY when files are missing, or it runs or has ended. */
+/* PN_E_NOT_FOUND; PN_E_BUSY when files are missing; PN_E_EXISTS when it has been started before. */
 enum pn_status leads_start(struct leads *l, const struct digest *job, uint32_t slots_max,
                            struct pn_err *err);
 

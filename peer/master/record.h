@@ -51,7 +51,7 @@ struct record_vote {
     struct signature signature;
     uint32_t wall_ms;
     uint32_t cpu_ms;
-    uint32_t prefix;             /* of the worker's address, see vote.h; 0 exempt */
+    uint32_t prefix;             /* of the worker's public network; 0 exempt */
     struct pn_bytes stdout_tail; /* borrowed */
     struct pn_bytes stderr_tail;
     uint64_t at_wall_ms; /* shown to people */

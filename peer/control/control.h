@@ -32,7 +32,8 @@
 struct uv_loop_s;
 
 enum {
-    CONTROL_CONNECTIONS_MAX = 64,
+    CONTROL_CONNECTIONS_MAX = 512,       /* one more is told so: 503 */
+    CONTROL_FOLLOWERS_MAX = 448,         /* of them: the others are for orders and questions */
     CONTROL_PUT_BYTES_MAX = 256 * 1024,  /* of one put_write */
     CONTROL_READ_BYTES_MAX = 256 * 1024, /* of one output_read */
     CONTROL_PAGE_MAX = 256,              /* slices or results in one answer */

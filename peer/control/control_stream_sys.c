@@ -127,9 +127,23 @@ static ssize_t read_events(void *cls, uint64_t at, char *out, size_t out_max)
     return (ssize_t)len;
 }
 
+static uint32_t follower_count(const struct control *c)
+{
+    uint32_t count = 0;
+    for (const struct request *r = c->requests; r != NULL; r = r->next) {
+        count += r->follows;
+    }
+    return count;
+}
+
 enum MHD_Result stream_events(struct request *r)
 {
     struct pn_err err;
+    if (follower_count(r->control) >= CONTROL_FOLLOWERS_MAX) {
+        (void)pn_fail(&err, PN_E_BUSY, "%d commands follow jobs here already",
+                      CONTROL_FOLLOWERS_MAX);
+        return answer_json(r, MHD_HTTP_SERVICE_UNAVAILABLE, control_json_error(&err, NULL));
+    }
     struct job_status *status = calloc(1, sizeof *status);
     if (status == NULL) {
         return MHD_NO;
@@ -158,15 +172,7 @@ void stream_tick(struct control *c, uint64_t now_ms)
     }
 }
 
-bool stream_followed(const struct control *c)
-{
-    for (const struct request *r = c->requests; r != NULL; r = r->next) {
-        if (r->follows) {
-            return true;
-        }
-    }
-    return false;
-}
+bool stream_followed(const struct control *c) { return follower_count(c) > 0; }
 
 void control_job_changed(struct control *c, const struct digest *job)
 {

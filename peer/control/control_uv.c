@@ -101,14 +101,27 @@ void control_followed(struct control *c)
 /* --- who comes in --- */
 
 /* Says no in HTTP, so that the command can say why, and without reading a byte. */
-static void turn_away(int fd)
+static void turn_away(int fd, const char *http_status, const char *error, enum pn_status status)
 {
-    static const char ANSWER[] =
-        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        "Content-Length: 78\r\n\r\n"
-        "{\"schema\":1,\"error\":\"this peer belongs to another user\",\"status\":\"denied\"}   \n";
-    (void)send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL);
+    char body[256];
+    char answer[512];
+    int body_len =
+        snprintf(body, sizeof body, "{\"schema\":1,\"error\":\"%s\",\"status\":\"%s\"}\n", error,
+                 pn_status_text(status));
+    int len = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                       "Content-Length: %d\r\n\r\n%s",
+                       http_status, body_len, body);
+    assert(len > 0 && (size_t)len < sizeof answer);
+    (void)send(fd, answer, (size_t)len, MSG_NOSIGNAL);
     (void)close(fd);
+}
+
+static bool is_full(const struct control_shell *s)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(s->control.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info != NULL && info->num_connections >= CONTROL_CONNECTIONS_MAX;
 }
 
 static bool is_ours(int fd)
@@ -143,11 +156,16 @@ static void on_connection(uv_poll_t *poll, int status, int events)
             break;
         }
         if (!is_ours(fd)) {
-            turn_away(fd);
+            turn_away(fd, "403 Forbidden", "this peer belongs to another user", PN_E_DENIED);
+            continue;
+        }
+        if (is_full(s)) {
+            turn_away(fd, "503 Service Unavailable", "too many commands ask this peer at a time",
+                      PN_E_BUSY);
             continue;
         }
         const struct sockaddr_un nameless = {.sun_family = AF_UNIX};
-        /* Closes fd when it fails (too many connections). */
+        /* Closes fd when it fails. */
         (void)MHD_add_connection(s->control.daemon, fd, (const struct sockaddr *)&nameless,
                                  sizeof nameless.sun_family);
     }

@@ -653,20 +653,81 @@ static void the_socket_is_its_users_only(void **state)
     assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+/* Another user, who got to the socket all the same: what the kernel says of him counts. */
+static struct {
+    bool lies;
+    bool fails;
+    uid_t uid;
+} credentials;
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    int result = __real_getsockopt(fd, level, name, value, len);
+    if (credentials.lies && level == SOL_SOCKET && name == SO_PEERCRED) {
+        ((struct ucred *)value)->uid = credentials.uid;
+        return credentials.fails ? -1 : result;
+    }
+    return result;
+}
+
+static void only_its_user_and_root_get_through(void **state)
+{
+    struct fake *f = *state;
+    credentials.lies = true;
+    credentials.uid = geteuid() + 1;
+    check(f, "GET", "/v1/peer", "", "403",
+          "{\"schema\":1,\"error\":\"this peer belongs to another user\",\"status\":\"denied\"}\n");
+    check(f, "POST", "/v1/peer/shutdown", "", "403", "another user");
+    assert_false(f->shut_down);
+    credentials.uid = 0;
+    check(f, "GET", "/v1/peer", "", "200", "\"slots\":3");
+    credentials.uid = geteuid();
+    check(f, "GET", "/v1/peer", "", "200", "\"slots\":3");
+    credentials.fails = true;
+    check(f, "GET", "/v1/peer", "", "403", "another user");
+    credentials.lies = credentials.fails = false;
+}
+
 static void too_many_clients_do_no_harm(void **state)
 {
     struct fake *f = *state;
-    int fds[CONTROL_CONNECTIONS_MAX + 10];
+    int fds[CONTROL_CONNECTIONS_MAX];
     const size_t count = sizeof fds / sizeof fds[0];
     for (size_t i = 0; i < count; i++) {
         fds[i] = client_open(f);
-        settle(f);
+        (void)uv_run(&f->loop, UV_RUN_NOWAIT);
     }
+    check(f, "GET", "/v1/peer", "", "503",
+          "{\"schema\":1,\"error\":\"too many commands ask this peer at a "
+          "time\",\"status\":\"busy\"}\n");
     for (size_t i = 0; i < count; i++) {
         (void)close(fds[i]);
     }
     settle(f);
     check(f, "GET", "/v1/peer", "", "200", "\"slots\":3");
+}
+
+/* Followers stay for hours: they leave room for orders, and the one too many hears why. */
+static void followers_leave_room_for_orders(void **state)
+{
+    static const char FOLLOW[] = "GET " JOB "/events HTTP/1.1\r\nHost: preon\r\n\r\n";
+    struct fake *f = *state;
+    int fds[CONTROL_FOLLOWERS_MAX];
+    const size_t count = sizeof fds / sizeof fds[0];
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = client_open(f);
+        assert_int_equal(send(fds[i], FOLLOW, sizeof FOLLOW - 1, MSG_NOSIGNAL), sizeof FOLLOW - 1);
+        (void)uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+    settle(f);
+    check(f, "GET", JOB "/events", "", "503", "448 commands follow jobs here already");
+    check(f, "POST", JOB "/cancel", "", "200", "{\"schema\":1}");
+    for (size_t i = 0; i < count; i++) {
+        (void)close(fds[i]);
+    }
+    settle(f);
 }
 
 int main(void)
@@ -685,7 +746,9 @@ int main(void)
         TEST(a_follower_hears_of_changes_and_of_the_end),
         TEST(shutting_down_is_an_order),
         TEST(the_socket_is_its_users_only),
+        TEST(only_its_user_and_root_get_through),
         TEST(too_many_clients_do_no_harm),
+        TEST(followers_leave_room_for_orders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ void desk_unpin(struct desk *d);
 enum pn_status desk_put_begin(void *arg, const struct digest *job, uint32_t file, void **put,
                               struct pn_err *err);
 void desk_put_write(void *arg, void *put, struct pn_bytes bytes, struct control_call *call);
-void desk_put_finish(void *arg, void *put, struct control_call *call);
+void desk_put_finish(void *arg, void *put, struct pn_bytes bytes, struct control_call *call);
 void desk_put_abort(void *arg, void *put);
 
 /* desk_read_uv.c */

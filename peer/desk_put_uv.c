@@ -43,22 +43,41 @@ enum pn_status desk_put_begin(void *arg, const struct digest *job, uint32_t file
     return PN_OK;
 }
 
-static void put_free(struct put *p)
+static void abort_work(uv_work_t *req)
 {
+    struct put *p = req->data;
+    store_put_abort(p->put); /* gigabytes to unlink, maybe */
+    p->put = NULL;
+}
+
+static void after_abort_work(uv_work_t *req, int uv_status)
+{
+    struct put *p = req->data;
     struct desk *d = p->of;
-    store_put_abort(p->put); /* NULL after a finish */
+    (void)uv_status;
     free(p);
     desk_unpin(d);
+}
+
+static void put_free(struct put *p)
+{
+    if (p->put == NULL) { /* after a finish */
+        after_abort_work(&p->work, 0);
+    } else {
+        (void)uv_queue_work(p->of->config.loop, &p->work, abort_work, after_abort_work);
+    }
 }
 
 static void put_work(uv_work_t *req)
 {
     struct put *p = req->data;
-    if (p->finish) {
+    p->status = PN_OK;
+    if (p->bytes.len > 0) {
+        p->status = store_put_write(p->put, p->bytes, &p->err);
+    }
+    if (p->finish && p->status == PN_OK) {
         p->status = store_put_finish(p->put, &p->err);
         p->put = NULL;
-    } else {
-        p->status = store_put_write(p->put, p->bytes, &p->err);
     }
 }
 
@@ -89,10 +108,11 @@ void desk_put_write(void *arg, void *put, struct pn_bytes bytes, struct control_
     put_step(p, call);
 }
 
-void desk_put_finish(void *arg, void *put, struct control_call *call)
+void desk_put_finish(void *arg, void *put, struct pn_bytes bytes, struct control_call *call)
 {
     (void)arg;
     struct put *p = put;
+    p->bytes = bytes;
     p->finish = true;
     put_step(p, call);
 }

@@ -72,6 +72,12 @@ static enum pn_status op_slices(void *arg, const struct digest *job, uint64_t fr
 /* --- orders ----------------------------------------------------------------------------------- */
 
 struct order {
+    uv_work_t work; /* of start and resume, like the next four */
+    struct digest job;
+    uint32_t workers_max;
+    bool resumes;
+    struct pn_err err;
+    enum pn_status status;
     struct desk *of;
     struct control_call *call;
 };
@@ -83,7 +89,7 @@ static struct order *order_new(struct desk *d, struct control_call *call)
         control_answer(call, PN_E_NO_MEMORY, NULL);
         return NULL;
     }
-    *o = (struct order){d, call};
+    *o = (struct order){.of = d, .call = call};
     desk_pin(d);
     return o;
 }
@@ -126,13 +132,45 @@ static void op_remove(void *arg, const struct digest *job, struct control_call *
     }
 }
 
+static void sync_work(uv_work_t *req)
+{
+    struct order *o = req->data;
+    o->status = store_sync(o->of->config.store, &o->err);
+}
+
+/* The job's files are durable: now it may be promised to run. */
+static void after_sync_work(uv_work_t *req, int uv_status)
+{
+    struct order *o = req->data;
+    struct leads *leads = o->of->config.leads;
+    (void)uv_status;
+    if (o->of->freeing) { /* the leads may be gone */
+        order_done(o, PN_E_CLOSED, NULL);
+    } else if (o->status != PN_OK) {
+        order_done(o, o->status, &o->err);
+    } else if (!o->resumes) {
+        o->status = leads_start(leads, &o->job, o->workers_max, &o->err);
+        order_done(o, o->status, &o->err);
+    } else if (leads_resume(leads, &o->job, order_done, o, &o->err) != PN_OK) {
+        order_done(o, o->err.status, &o->err);
+    }
+}
+
+static void sync_first(struct order *o, const struct digest *job)
+{
+    o->work.data = o;
+    o->job = *job;
+    (void)uv_queue_work(o->of->config.loop, &o->work, sync_work, after_sync_work);
+}
+
 static void op_start(void *arg, const struct digest *job, const struct control_start *how,
                      struct control_call *call)
 {
-    const struct desk *d = arg;
-    struct pn_err err;
-    enum pn_status status = leads_start(d->config.leads, job, how->workers_max, &err);
-    control_answer(call, status, &err);
+    struct order *o = order_new(arg, call);
+    if (o != NULL) {
+        o->workers_max = how->workers_max;
+        sync_first(o, job);
+    }
 }
 
 static void op_cancel(void *arg, const struct digest *job, struct control_call *call)
@@ -152,15 +190,10 @@ static void op_cancel(void *arg, const struct digest *job, struct control_call *
 
 static void op_resume(void *arg, const struct digest *job, struct control_call *call)
 {
-    struct desk *d = arg;
-    struct order *o = order_new(d, call);
-    struct pn_err err;
-    if (o == NULL) {
-        return;
-    }
-    enum pn_status status = leads_resume(d->config.leads, job, order_done, o, &err);
-    if (status != PN_OK) {
-        order_done(o, status, &err);
+    struct order *o = order_new(arg, call);
+    if (o != NULL) {
+        o->resumes = true;
+        sync_first(o, job);
     }
 }
 

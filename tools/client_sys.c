@@ -15,10 +15,11 @@
 
 enum {
     ANSWER_BYTES_MAX = 64 * 1024 * 1024,
-    ANSWER_WITHIN_MS = 60 * 1000, /* of a plain question */
-    HELLO_WITHIN_MS = 5 * 1000,   /* of the first one: who is there */
-    TURN_MS = 200,                /* between two looks at deadline and Ctrl-C */
-    SILENT_TURNS_MAX = 100,       /* 20 s of a follower; an event comes every second */
+    ANSWER_WITHIN_MS = 60 * 1000,  /* of a plain question */
+    PUT_UNASKED_BYTES = 64 * 1024, /* a smaller body is sent without asking */
+    HELLO_WITHIN_MS = 5 * 1000,    /* of the first one: who is there */
+    TURN_MS = 200,                 /* between two looks at deadline and Ctrl-C */
+    SILENT_TURNS_MAX = 100,        /* 20 s of a follower; an event comes every second */
     URL_BYTES = 256,
 };
 
@@ -293,8 +294,9 @@ enum pn_status client_put(struct client *c, const char *path, int fd, uint64_t s
 {
     struct exchange x = {.client = c, .deadline_ms = UINT64_MAX, .put_fd = fd, .put_size = size};
     json_t *answer = NULL;
-    /* The peer says "have" before the body where it can. */
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect: 100-continue");
+    /* The peer says "have" before a body that costs more than to ask. */
+    struct curl_slist *headers =
+        curl_slist_append(NULL, size > PUT_UNASKED_BYTES ? "Expect: 100-continue" : "Expect:");
     prepare(&x, "PUT", path);
     (void)curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);

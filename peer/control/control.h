@@ -74,7 +74,7 @@ struct control_start {
 
 /*
  * What the peer can do. arg comes first everywhere. Functions with a call answer by it and should
- * not take long before they return; the others answer at once and touch no disk.
+ * not take long before they return; the others answer at once and do not block on the disk.
  *
  * How statuses reach the client: NOT_FOUND 404, EXISTS and BUSY 409, DENIED 403, TIMEOUT 504,
  * FULL and NO_MEMORY 507, CLOSED 503, SYSTEM 500, the rest 400; with the sentence.
@@ -104,13 +104,14 @@ struct control_ops {
      * A file of a job that streams in: begin, any number of writes, then finish or abort. *put is
      * the op's own. A write's bytes stay valid until it is answered, and no other comes before.
      * begin fails with PN_E_EXISTS when the content is here already (the client then sends
-     * nothing). finish and abort end the put; abort may come while a write is unanswered, which is
-     * then answered nevertheless.
+     * nothing). finish, with the last bytes if there are any more, and abort end the put; abort may
+     * come while a write is unanswered, which is then answered nevertheless. start and resume
+     * make what was put durable before they answer.
      */
     enum pn_status (*put_begin)(void *arg, const struct digest *job, uint32_t file, void **put,
                                 struct pn_err *err);
     void (*put_write)(void *arg, void *put, struct pn_bytes bytes, struct control_call *call);
-    void (*put_finish)(void *arg, void *put, struct control_call *call);
+    void (*put_finish)(void *arg, void *put, struct pn_bytes bytes, struct control_call *call);
     void (*put_abort)(void *arg, void *put);
 
     /* States of slices from `from` on: at most max of them; *count says how many. */

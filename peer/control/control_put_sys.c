@@ -22,7 +22,13 @@ enum MHD_Result put_start(struct request *r)
         return MHD_YES;
     }
     r->put = NULL;
-    return status == PN_E_EXISTS ? answer_have(r, true) : answer_error(r, &err, NULL);
+    if (status != PN_E_EXISTS) {
+        return answer_error(r, &err, NULL);
+    }
+    const char *expect =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    r->have = expect == NULL; /* the body is on its way: an answer now would end the connection */
+    return r->have ? MHD_YES : answer_have(r, true);
 }
 
 /* Gives the put up; what the client still sends is thrown away, then it hears why. */
@@ -55,12 +61,14 @@ static void settle(struct request *r)
 }
 
 /*
- * Asks the op to write what has gathered. The call owns the bytes: they must stay even when the
- * client goes away. False: suspended until the answer.
+ * Asks the op to write what has gathered, and to finish with it if these are the last bytes. The
+ * call owns them: they must stay even when the client goes away. False: suspended until the answer.
  */
-static bool write_gathered(struct request *r)
+static bool write_gathered(struct request *r, bool finish)
 {
     struct pn_err err;
+    const struct control *c = r->control;
+    void *put = r->put;
     if (call_new(r) == NULL) {
         (void)pn_fail(&err, PN_E_NO_MEMORY, "out of memory");
         fail(r, &err);
@@ -69,7 +77,12 @@ static bool write_gathered(struct request *r)
     }
     r->call->bytes = r->body;
     buffer_init(&r->body, CONTROL_BODY_BYTES_MAX);
-    r->control->ops->put_write(r->control->arg, r->put, buffer_bytes(&r->call->bytes), r->call);
+    if (finish) {
+        r->put = NULL; /* no abort after finish, whenever it is answered */
+        c->ops->put_finish(c->arg, put, buffer_bytes(&r->call->bytes), r->call);
+    } else {
+        c->ops->put_write(c->arg, put, buffer_bytes(&r->call->bytes), r->call);
+    }
     if (!call_wait(r)) {
         return false;
     }
@@ -97,7 +110,7 @@ enum MHD_Result put_body(struct request *r, const char *data, size_t *data_len)
         }
         data += take;
         *data_len -= take;
-        if (r->body.len == CONTROL_PUT_BYTES_MAX && !write_gathered(r)) {
+        if (r->body.len == CONTROL_PUT_BYTES_MAX && !write_gathered(r, false)) {
             return MHD_YES; /* comes again with the rest of the data */
         }
     }
@@ -107,21 +120,9 @@ enum MHD_Result put_body(struct request *r, const char *data, size_t *data_len)
 enum MHD_Result put_end(struct request *r)
 {
     settle(r);
-    if (r->put != NULL && r->body.len > 0 && !write_gathered(r)) {
+    if (r->put != NULL && !write_gathered(r, true)) {
         return MHD_YES;
     }
-    if (r->put != NULL && !r->finishing) {
-        if (call_new(r) == NULL) {
-            return MHD_NO; /* request_completed aborts the put */
-        }
-        r->finishing = true;
-        r->control->ops->put_finish(r->control->arg, r->put, r->call);
-        r->put = NULL; /* no abort after finish, whenever it is answered */
-        if (!call_wait(r)) {
-            return MHD_YES;
-        }
-        settle(r);
-    }
-    return r->put_failed.status == PN_OK ? answer_have(r, false)
+    return r->put_failed.status == PN_OK ? answer_have(r, r->have)
                                          : answer_error(r, &r->put_failed, NULL);
 }

@@ -42,7 +42,7 @@ struct request {
 
     /* ROUTE_PUT */
     void *put; /* the op's; NULL when there is none (any more) */
-    bool finishing;
+    bool have; /* the content is here already: the body is thrown away */
     struct pn_err put_failed; /* status PN_OK: it has not */
 
     /* ROUTE_OUTPUT: the chunk being sent is call->bytes */

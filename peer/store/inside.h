@@ -26,6 +26,8 @@ struct store {
     struct catalogue catalogue;
     struct table files; /* SHA-256 of a file's name below the folder -> struct store_file */
     uint64_t tmp_serial;
+    bool unsynced;    /* files were put since the last store_sync */
+    bool sync_failed; /* for good: the kernel tells it once, and what was lost is not known */
 };
 
 static inline void store_lock(struct store *s) { (void)pthread_mutex_lock(&s->lock); }

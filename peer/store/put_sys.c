@@ -1,7 +1,9 @@
 /* Whole files coming in: a job's file from its owner, and a worker's outputs from a descriptor. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "peer/store/dir_sys.h"
@@ -40,8 +42,8 @@ static enum pn_status intake_write(struct intake *in, struct pn_bytes bytes, str
     return status;
 }
 
-/* Synced; leaves are written beside it when there is more than one. */
-static enum pn_status intake_finish(struct intake *in, struct store *s, uint64_t size,
+/* Leaves are written beside it when there is more than one. */
+static enum pn_status intake_finish(struct intake *in, struct store *s, uint64_t size, bool sync,
                                     struct digest *root, struct pn_err *err)
 {
     char name[STORE_NAME_BYTES];
@@ -50,7 +52,7 @@ static enum pn_status intake_finish(struct intake *in, struct store *s, uint64_t
         return pn_fail(err, PN_E_MISMATCH, "%s: %llu bytes, its size says %llu", in->name,
                        (unsigned long long)in->at, (unsigned long long)size);
     }
-    if (fsync(in->fd) != 0) {
+    if (sync && fsync(in->fd) != 0) {
         return dir_fail(in->name, err);
     }
     uint32_t count = block_count_for(size);
@@ -59,7 +61,7 @@ static enum pn_status intake_finish(struct intake *in, struct store *s, uint64_t
     }
     store_name_add(in->name, ".leaves", name);
     return dir_write_file(s->dir_fd, name,
-                          (struct pn_bytes){(const uint8_t *)leaves, count * sizeof *leaves}, true,
+                          (struct pn_bytes){(const uint8_t *)leaves, count * sizeof *leaves}, sync,
                           err);
 }
 
@@ -77,8 +79,17 @@ struct store_put {
     struct store *store;
     struct digest root;
     uint64_t size;
+    bool open; /* the file is there, under tmp/ */
     struct intake intake;
 };
+
+/* Whether so many bytes would fit now: a question to the superblock, not to the disk. */
+static bool has_room(const struct store *s, uint64_t size)
+{
+    struct statvfs fs;
+    return fstatvfs(s->dir_fd, &fs) != 0 || fs.f_blocks == 0 ||
+           size / fs.f_frsize <= (uint64_t)fs.f_bavail;
+}
 
 enum pn_status store_put_begin(struct store *s, uint64_t size, const struct digest *root,
                                struct store_put **out, struct pn_err *err)
@@ -90,32 +101,43 @@ enum pn_status store_put_begin(struct store *s, uint64_t size, const struct dige
     if (store_file_proven(s, root)) { /* else these bytes replace those */
         return pn_fail(err, PN_E_EXISTS, "the file is here already");
     }
+    if (!has_room(s, size)) {
+        errno = ENOSPC;
+        return dir_fail("files", err);
+    }
     struct store_put *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     }
-    char name[STORE_NAME_BYTES];
-    store_tmp_name(s, name);
     p->store = s;
     p->root = *root;
     p->size = size;
-    enum pn_status status = intake_begin(&p->intake, s, size, name, err);
-    if (status == PN_OK && size > 0 &&
-        fallocate(p->intake.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0) {
-        status = dir_fail(name, err);
-        status = status == PN_E_FULL ? status : PN_OK; /* other file systems just can't reserve */
-    }
-    if (status != PN_OK) {
-        store_put_abort(p);
-        return status;
-    }
+    p->intake.fd = -1;
     *out = p;
     return PN_OK;
 }
 
+static enum pn_status put_open(struct store_put *p, struct pn_err *err)
+{
+    char name[STORE_NAME_BYTES];
+    if (p->open) {
+        return PN_OK;
+    }
+    store_tmp_name(p->store, name);
+    enum pn_status status = intake_begin(&p->intake, p->store, p->size, name, err);
+    p->open = true;
+    if (status == PN_OK && p->size > 0 &&
+        fallocate(p->intake.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)p->size) != 0) {
+        status = dir_fail(name, err);
+        status = status == PN_E_FULL ? status : PN_OK; /* other file systems just can't reserve */
+    }
+    return status;
+}
+
 enum pn_status store_put_write(struct store_put *p, struct pn_bytes bytes, struct pn_err *err)
 {
-    return intake_write(&p->intake, bytes, err);
+    enum pn_status status = put_open(p, err);
+    return status == PN_OK ? intake_write(&p->intake, bytes, err) : status;
 }
 
 static enum pn_status put_place(struct store_put *p, struct pn_err *err)
@@ -130,11 +152,12 @@ static enum pn_status put_place(struct store_put *p, struct pn_err *err)
     enum pn_status status =
         block_count_for(p->size) > 1 ? dir_rename(s->dir_fd, from, to, err) : PN_OK;
     status = status == PN_OK ? dir_rename(s->dir_fd, p->intake.name, name, err) : status;
-    status = status == PN_OK ? dir_sync(s->dir_fd, "files", err) : status;
     if (status != PN_OK) {
         return status;
     }
+    p->open = false; /* nothing of it is left in tmp/ */
     store_lock(s);
+    s->unsynced = true;
     status = catalogue_set_here(&s->catalogue, &p->root, true);
     store_unlock(s);
     return status == PN_OK ? PN_OK : pn_fail(err, status, "files: %s", pn_status_text(status));
@@ -143,7 +166,9 @@ static enum pn_status put_place(struct store_put *p, struct pn_err *err)
 enum pn_status store_put_finish(struct store_put *p, struct pn_err *err)
 {
     struct digest root;
-    enum pn_status status = intake_finish(&p->intake, p->store, p->size, &root, err);
+    enum pn_status status = put_open(p, err); /* an empty file has no write */
+    status =
+        status == PN_OK ? intake_finish(&p->intake, p->store, p->size, false, &root, err) : status;
     if (status == PN_OK && !digest_equal(&root, &p->root)) {
         status = pn_fail(err, PN_E_MISMATCH, "the file's bytes are not those its manifest names");
     }
@@ -157,12 +182,34 @@ void store_put_abort(struct store_put *p)
     if (p == NULL) {
         return;
     }
-    char leaves[STORE_NAME_BYTES];
-    store_name_add(p->intake.name, ".leaves", leaves);
-    (void)dir_remove(p->store->dir_fd, p->intake.name, NULL); /* not there after a rename */
-    (void)dir_remove(p->store->dir_fd, leaves, NULL);
+    if (p->open) {
+        char leaves[STORE_NAME_BYTES];
+        store_name_add(p->intake.name, ".leaves", leaves);
+        (void)dir_remove(p->store->dir_fd, p->intake.name, NULL);
+        (void)dir_remove(p->store->dir_fd, leaves, NULL);
+    }
     intake_end(&p->intake);
     free(p);
+}
+
+enum pn_status store_sync(struct store *s, struct pn_err *err)
+{
+    store_lock(s);
+    bool needed = s->unsynced;
+    bool failed = s->sync_failed;
+    s->unsynced = false; /* what comes from now on is the next call's */
+    store_unlock(s);
+    if (needed && !failed && syncfs(s->dir_fd) != 0) {
+        failed = true;
+        (void)dir_fail("files", err);
+        store_lock(s);
+        s->sync_failed = true;
+        store_unlock(s);
+        return err != NULL ? err->status : PN_E_SYSTEM;
+    }
+    return failed ? pn_fail(err, PN_E_SYSTEM,
+                            "files: the disk has failed to keep some; start the peer again")
+                  : PN_OK;
 }
 
 /* --- from a descriptor --- */
@@ -202,7 +249,7 @@ enum pn_status store_copy_in(struct store *s, int fd, uint64_t bytes_max, const 
     struct intake in;
     enum pn_status status = intake_begin(&in, s, *size, name, err);
     status = status == PN_OK ? copy_all(&in, fd, *size, err) : status;
-    status = status == PN_OK ? intake_finish(&in, s, *size, root, err) : status;
+    status = status == PN_OK ? intake_finish(&in, s, *size, true, root, err) : status;
     intake_end(&in);
     return status;
 }

@@ -290,7 +290,7 @@ void store_close(struct store *s)
         return;
     }
     /* Only what has reached the disk may be believed at the next start. */
-    if (s->lock_fd >= 0 && syncfs(s->dir_fd) == 0) {
+    if (s->lock_fd >= 0 && syncfs(s->dir_fd) == 0 && !s->sync_failed) {
         (void)unlinkat(s->dir_fd, "running", 0);
         (void)close(s->lock_fd);
     }

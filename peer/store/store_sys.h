@@ -95,14 +95,24 @@ struct store_put; /* one file that streams in; for one thread at a time */
 
 /*
  * size and root are what the manifest says. PN_E_EXISTS: the content is here already, nothing to
- * send. Files put before their job are forgotten at the next start.
+ * send; PN_E_FULL: it would not fit. Does not block on the disk. Files put before their job are
+ * forgotten at the next start.
  */
 enum pn_status store_put_begin(struct store *s, uint64_t size, const struct digest *root,
                                struct store_put **out, struct pn_err *err);
 enum pn_status store_put_write(struct store_put *p, struct pn_bytes bytes, struct pn_err *err);
-/* Durable on PN_OK; PN_E_MISMATCH: other bytes than root says. Frees p in any case. */
+/*
+ * On PN_OK the file is here, and durable after the next store_sync. PN_E_MISMATCH: other bytes than
+ * root says. Frees p in any case.
+ */
 enum pn_status store_put_finish(struct store_put *p, struct pn_err *err);
 void store_put_abort(struct store_put *p); /* NULL is fine */
+
+/*
+ * Makes all files durable that have been put, with one sync for all of them; nothing to do is fine.
+ * After a failure only a new start helps, which hashes every file again.
+ */
+enum pn_status store_sync(struct store *s, struct pn_err *err);
 
 /*
  * Is the whole content here? Does not touch the disk: after an unclean stop it may still turn out

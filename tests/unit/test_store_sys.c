@@ -12,14 +12,21 @@
 #include "tests/lacks.h"
 
 static unsigned syncs; /* of the whole file system, since a test began to count */
+static unsigned file_syncs;
 static bool sync_fails;
 
-/* In the place of the C library's. */
+/* In the place of the C library's, as the next. */
 int syncfs(int fd)
 {
     syncs++;
     errno = EIO;
     return sync_fails ? -1 : (int)syscall(SYS_syncfs, fd);
+}
+
+int fsync(int fd)
+{
+    file_syncs++;
+    return (int)syscall(SYS_fsync, fd);
 }
 
 /* Who was killed may have renamed what it had not synced: nothing is found before that is. */
@@ -173,6 +180,66 @@ static void other_bytes_than_the_manifest_names_are_refused(void **state)
     store_close(s);
 }
 
+static void put_whole(struct store *s)
+{
+    struct store_put *put;
+    OK(store_put_begin(s, SIZE, &root, &put, &err));
+    OK(store_put_write(put, (struct pn_bytes){bytes, SIZE}, &err));
+    OK(store_put_finish(put, &err));
+}
+
+/* Files are promised together, not one by one; what failed to be kept is not promised later. */
+static void one_sync_makes_all_files_durable(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    (void)put_job(s);
+    syncs = file_syncs = 0;
+    OK(store_sync(s, &err));
+    assert_int_equal(syncs, 0);
+    put_whole(s);
+    assert_int_equal(syncs + file_syncs, 0);
+    OK(store_sync(s, &err));
+    OK(store_sync(s, &err));
+    assert_int_equal(file_syncs, 0);
+    assert_int_equal(syncs, 1);
+    assert_true(store_has_file(s, &root));
+    store_close(s);
+    assert_false(there(path_of("running")));
+
+    assert_int_equal(unlink(content_path("")), 0);
+    s = start();
+    put_whole(s);
+    sync_fails = true;
+    assert_int_equal(store_sync(s, &err), PN_E_SYSTEM);
+    sync_fails = false; /* the kernel tells it once */
+    assert_int_equal(store_sync(s, &err), PN_E_SYSTEM);
+    assert_non_null(strstr(err.text, "start the peer again"));
+    store_close(s);
+    assert_true(there(path_of("running"))); /* the next start believes nothing */
+}
+
+/* Nothing is on the disk before the first bytes, and nothing after an abort. */
+static void a_put_that_is_aborted_leaves_nothing(void **state)
+{
+    (void)state;
+    struct store *s = start();
+    struct store_put *put;
+    (void)put_job(s);
+    for (int written = 0; written < 2; written++) {
+        OK(store_put_begin(s, SIZE, &root, &put, &err));
+        assert_int_equal(rmdir(path_of("tmp")), 0); /* it is empty */
+        assert_int_equal(mkdir(path_of("tmp"), 0700), 0);
+        if (written == 1) {
+            OK(store_put_write(put, (struct pn_bytes){bytes, 1}, &err));
+            assert_int_equal(rmdir(path_of("tmp")), -1);
+        }
+        store_put_abort(put);
+    }
+    assert_int_equal(rmdir(path_of("tmp")), 0);
+    store_close(s);
+}
+
 static void blocks_make_a_file(void **state)
 {
     (void)state;
@@ -247,14 +314,6 @@ static void a_torn_part_is_noticed(void **state)
     assert_false(store_file_has_block(f, 3));
     store_file_close(f);
     store_close(s);
-}
-
-static void put_whole(struct store *s)
-{
-    struct store_put *put;
-    OK(store_put_begin(s, SIZE, &root, &put, &err));
-    OK(store_put_write(put, (struct pn_bytes){bytes, SIZE}, &err));
-    OK(store_put_finish(put, &err));
 }
 
 static void a_whole_file_that_changed_is_fetched_again_in_part(void **state)
@@ -579,6 +638,8 @@ int main(void)
         TEST(a_remembered_job_may_be_torn),
         TEST(a_file_streams_in_and_is_read_back),
         TEST(other_bytes_than_the_manifest_names_are_refused),
+        TEST(one_sync_makes_all_files_durable),
+        TEST(a_put_that_is_aborted_leaves_nothing),
         TEST(blocks_make_a_file),
         TEST(a_flipped_bit_in_a_recorded_block_is_noticed),
         TEST(a_torn_part_is_noticed),

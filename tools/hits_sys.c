@@ -7,6 +7,7 @@
 
 #include "jobs/nonce/nonce_report.h"
 #include "jobs/nonce/nonce_verify.h"
+#include "tools/human.h"
 #include "tools/progress.h"
 #include "tools/results_fetch_sys.h"
 
@@ -96,12 +97,13 @@ static void say_sum(const struct hits *h)
 {
     const struct manifest *m = h->manifest;
     struct buffer line;
+    char text[HUMAN_BYTES];
     buffer_init(&line, SHELL_LINE_BYTES_MAX);
-    (void)fprintf(stderr, "preon: %" PRIu64 " hits in ", h->found);
+    (void)fprintf(stderr, "preon: %s in ", human_many((double)h->found, "hit", text));
     if (h->searched < m->slice_count) {
         (void)fprintf(stderr, "%" PRIu64 " of ", h->searched);
     }
-    (void)fprintf(stderr, "%" PRIu32 " slices", m->slice_count);
+    (void)fprintf(stderr, "%s", human_many(m->slice_count, "slice", text));
     if (h->listed < h->found) {
         (void)fprintf(stderr, ", %" PRIu64 " of them listed", h->listed);
     }

@@ -19,6 +19,12 @@ const char *human_count(double n, char out[HUMAN_BYTES])
     return out;
 }
 
+const char *human_many(double n, const char *one, char out[HUMAN_BYTES])
+{
+    (void)snprintf(out, HUMAN_BYTES, "%.0f %s%s", n, one, n == 1 ? "" : "s");
+    return out;
+}
+
 const char *human_duration(uint64_t ms, char out[HUMAN_BYTES])
 {
     const uint64_t s = ms / 1000 + (ms % 1000 >= 500);

@@ -12,6 +12,9 @@ enum { HUMAN_BYTES = 48 };
 /* "812", "61.2 k", "1.07 G": three digits and a power of a thousand. Returns out, as all here. */
 const char *human_count(double n, char out[HUMAN_BYTES]);
 
+/* "1 slice", "12 slices": a whole number of what the word names one of. */
+const char *human_many(double n, const char *one, char out[HUMAN_BYTES]);
+
 /* "0.4 s", "17 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */
 const char *human_duration(uint64_t ms, char out[HUMAN_BYTES]);
 

@@ -95,6 +95,7 @@ static void tell_search(const struct nonce_puzzle *p, uint32_t slices, double sl
     const double count = (double)nonce_range_count(p->range);
     const double miss = exp(count * log1p(-nonce_puzzle_chance(p)));
     char text[HUMAN_BYTES];
+    char many[HUMAN_BYTES];
     char chosen[3 * HUMAN_BYTES] = "";
     if (slot_rate > 0) {
         char length[HUMAN_BYTES];
@@ -104,9 +105,8 @@ static void tell_search(const struct nonce_puzzle *p, uint32_t slices, double sl
             human_duration((uint64_t)fmin(count / slices / slot_rate * 1000, 1e18), length),
             human_rate(slot_rate, "hashes", rate));
     }
-    (void)fprintf(
-        stderr, "preon: %s nonces in %" PRIu32 " slice%s%s; the chance that none is a hit: %.2g\n",
-        human_count(count, text), slices, slices == 1 ? "" : "s", chosen, miss);
+    (void)fprintf(stderr, "preon: %s nonces in %s%s; the chance that none is a hit: %.2g\n",
+                  human_count(count, text), human_many(slices, "slice", many), chosen, miss);
 }
 
 /* How many slices, when the user leaves it open; *slot_rate is what that follows from. */

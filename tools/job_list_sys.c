@@ -60,13 +60,15 @@ static void print_workers(const json_t *job)
     size_t index = 0;
     const json_t *worker = NULL;
     char rate[HUMAN_BYTES];
+    char slots[HUMAN_BYTES];
     json_array_foreach(json_object_get(job, "workers_shown"), index, worker)
     {
         const char *address = progress_text(worker, "address");
-        (void)printf("  worker     %.12s  %-21s %3.0f slots  %6.0f final  %s\n",
+        (void)printf("  worker     %.12s  %-21s %9s  %6.0f final  %s\n",
                      progress_text(worker, "id"),
                      json_is_true(json_object_get(worker, "own")) ? "this machine" : address,
-                     progress_number(worker, "slots"), progress_number(worker, "final"),
+                     human_many(progress_number(worker, "slots"), "slot", slots),
+                     progress_number(worker, "final"),
                      human_rate(progress_number(worker, "rate_per_s"),
                                 progress_text(job, "progress.unit"), rate));
     }

@@ -10,6 +10,7 @@
 #include "jobs/mandelbrot/mandelbrot_sys.h"
 #include "tools/commands.h"
 #include "tools/hits_sys.h"
+#include "tools/human.h"
 #include "tools/paths_sys.h"
 #include "tools/print_sys.h"
 #include "tools/progress.h"
@@ -201,7 +202,9 @@ static void tell_written(const struct walk *w, enum results_tale tale)
     } else if (picture) {
         (void)fprintf(stderr, "preon: %s\n", w->path);
     } else {
-        (void)fprintf(stderr, "preon: %" PRIu64 " files in %s\n", w->files, w->into);
+        char files[HUMAN_BYTES];
+        (void)fprintf(stderr, "preon: %s in %s\n", human_many((double)w->files, "file", files),
+                      w->into);
     }
 }
 

@@ -150,16 +150,18 @@ static void print_end(const json_t *job, const char *state)
     const double total = progress_number(job, "slices.total");
     const char *reason = progress_text(job, "reason");
     const char *assumption = progress_text(job, "assumption");
+    char slices[HUMAN_BYTES];
+    (void)human_many(total, "slice", slices);
     if (strcmp(state, "none") == 0) {
         (void)printf("none\n");
-        (void)fprintf(stderr, "preon: searched all %.0f slices: none exists%s%s\n", total,
+        (void)fprintf(stderr, "preon: searched all %s: none exists%s%s\n", slices,
                       assumption[0] != '\0' ? "; " : "", assumption);
     } else if (strcmp(state, "done") == 0) {
-        (void)printf("done: %.0f slices\n", total);
+        (void)printf("done: %s\n", slices);
     } else if (strcmp(state, "failed") == 0) {
-        (void)fprintf(stderr, "preon: failed: %.0f of %.0f slices; %s\n", failed, total, reason);
+        (void)fprintf(stderr, "preon: failed: %.0f of %s; %s\n", failed, slices, reason);
     } else {
-        (void)fprintf(stderr, "preon: %s: %.0f of %.0f slices are final%s%s\n", state, final, total,
+        (void)fprintf(stderr, "preon: %s: %.0f of %s final%s%s\n", state, final, slices,
                       reason[0] != '\0' ? "; " : "", reason);
     }
 }

@@ -103,9 +103,9 @@ const char *progress_line(const json_t *job, char out[PROGRESS_BYTES])
             human_duration(progress_count(job, "progress.likely_ms"), likely));
     }
     if (progress_number(job, "liars") > 0) {
-        add(out, &len, "  %.0f liars", progress_number(job, "liars"));
+        add(out, &len, "  %s", human_many(progress_number(job, "liars"), "liar", text));
     }
-    add(out, &len, "  %.0f slots", progress_number(job, "slots"));
+    add(out, &len, "  %s", human_many(progress_number(job, "slots"), "slot", text));
     return out;
 }
 

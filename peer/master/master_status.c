@@ -141,11 +141,11 @@ static void fill_assumption(const struct lead *d, struct job_status *out)
     char *to = out->assumption;
     size_t max = sizeof out->assumption;
     if (m->verify == VERIFY_QUORUM) {
-        (void)snprintf(to, max, "every slice agreed on by %u identities, or run by the master",
-                       m->quorum);
+        (void)snprintf(to, max, "every slice agreed on by %u identit%s, or run by the master",
+                       m->quorum, m->quorum == 1 ? "y" : "ies");
     } else if (audited > 0) {
-        (void)snprintf(to, max, "every slice searched by 1 identity, %.2g %% re-hashed, %u lies",
-                       100 * audited, out->liar_count);
+        (void)snprintf(to, max, "every slice searched by 1 identity, %.2g %% re-hashed, %u lie%s",
+                       100 * audited, out->liar_count, out->liar_count == 1 ? "" : "s");
     } else {
         (void)snprintf(to, max, "every slice done by 1 identity, checked by the job's own program");
     }

@@ -492,8 +492,8 @@ void tracker_client_why(const struct tracker_client *c, const struct digest *job
         (void)snprintf(out->remedy, sizeof out->remedy, "start `preon peer`");
     } else if (job != NULL) {
         (void)snprintf(out->cause, sizeof out->cause,
-                       "%u idle peers at tracker %s, but none has taken the job", c->idle_peers,
-                       c->name);
+                       "%u idle peer%s at tracker %s, but none has taken the job", c->idle_peers,
+                       c->idle_peers == 1 ? "" : "s", c->name);
         (void)snprintf(out->remedy, sizeof out->remedy,
                        "do they allow it, and can they reach this machine?");
     }

@@ -109,6 +109,9 @@ static void numbers_are_for_people(void **state)
     assert_string_equal(human_count(999.6, out), "1.00 k");
     assert_string_equal(human_count(61234567, out), "61.2 M");
     assert_string_equal(human_count(612345678, out), "612 M");
+    assert_string_equal(human_many(0, "slice", out), "0 slices");
+    assert_string_equal(human_many(1, "slice", out), "1 slice");
+    assert_string_equal(human_many(16777216, "slice", out), "16777216 slices");
     assert_string_equal(human_duration(0, out), "0 ms");
     assert_string_equal(human_duration(999, out), "999 ms");
     assert_string_equal(human_duration(1000, out), "1.0 s");
@@ -136,7 +139,7 @@ static void a_status_becomes_a_line(void **state)
         0, NULL);
     assert_string_equal(progress_line(job, out),
                         "[###.........]  25 %  107/256 slices (1 failed)  61.2 M hashes/s  "
-                        "17 s left (95 %: 48 s)  1 liars  32 slots");
+                        "17 s left (95 %: 48 s)  1 liar  32 slots");
     json_decref(job);
     job = json_loads("{\"waiting\":{\"cause\":\"no idle peer\",\"remedy\":\"start `preon peer`\","
                      "\"for_ms\":12000}}",

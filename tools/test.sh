@@ -182,12 +182,14 @@ step_start()
 # What has threads or a loop; the cores have neither.
 step_tsan() { build tsan && tests tsan -R '_(uv|sys)$'; }
 
-# Only the findings, each once. The warning options in the compile commands are gcc's.
+# Each file by those commands that differ for it. Only the findings, each once. The warning options
+# in the compile commands are gcc's.
 tidy()
 {
     local findings
-    findings=$(run-clang-tidy -p build/dev -quiet -j "$JOBS" \
-        -extra-arg=-Wno-unknown-warning-option "$PWD/(common|jobs|tracker|peer|tools|tests)/" 2>&1) &&
+    findings=$(python3 tests/tidy.py build/dev build/tidy 2>&1 &&
+        run-clang-tidy -p build/tidy -quiet -j "$JOBS" -extra-arg=-Wno-unknown-warning-option \
+            "$PWD/(common|jobs|tracker|peer|tools|tests)/" 2>&1) &&
         return 0
     sed 's/\x1b\[[0-9;]*m//g' <<<"$findings" | grep -E '(error|warning|note): ' | sort -u
     return 1

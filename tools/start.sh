@@ -59,6 +59,7 @@ start()
 {
     local log=$folder/$1.log pid tries
     shift
+    : >"$log" # it is looked at at once
     "$PREON" "$@" >"$log" 2>&1 &
     pid=$!
     pids+=("$pid")

@@ -30,6 +30,7 @@ struct master *master_new(const struct master_config *config)
     m->stats.slice_count = config->slice_count;
     m->answer_slice = BITSET_NONE;
     m->lowest_failed = BITSET_NONE;
+    m->unheard_ms = PLAN_UNMEASURED_MS;
     m->timeout_at_ms = UINT64_MAX;
     m->note_at_ms = UINT64_MAX;
     m->tick_at_ms = UINT64_MAX;
@@ -220,6 +221,7 @@ static void on_start(struct master *m)
 static void on_tick(struct master *m)
 {
     plan_tick(&m->plan, m->now_ms);
+    master_rehire(m);
     if (m->now_ms >= m->timeout_at_ms) {
         m->timeout_at_ms = UINT64_MAX;
         master_end(m, JOB_TIMED_OUT, "the job's time is over");

@@ -62,7 +62,7 @@ struct master_config {
     bool judged; /* outputs are judged by the job's own program before they count */
     enum stop_mode stop;
     uint64_t timeout_ms;             /* 0: none; counts while some master leads the run */
-    uint32_t slots_max;              /* hired at most, 0: no bound */
+    uint32_t slots_max;              /* hired at most, of who answers; 0: no bound */
     bool resumed;                    /* the run had ended or been stopped, and is to go on */
     bool own_can_run;                /* this peer can run the job itself, to break ties */
     struct work_join_answer welcome; /* what JOIN is answered; its bytes outlive the master */

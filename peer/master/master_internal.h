@@ -69,6 +69,7 @@ struct master {
     uint32_t pull_count; /* ballots whose outputs are on their way, late ones too */
     uint64_t
         short_since_ms;    /* ticks have found slices that nobody here suits; 0: the last did not */
+    uint64_t unheard_ms;   /* before any slice is measured: patience with the unknown; doubles */
     uint32_t stuck_count;  /* slices that are stuck and that nobody here has taken */
     uint64_t answer_slice; /* BITSET_NONE: none */
     uint64_t lowest_failed; /* of the slices that failed; BITSET_NONE: none */
@@ -117,6 +118,9 @@ void master_look_for_voters(struct master *m);
 void master_gave_up(struct master *m, struct worker_entry *w, struct attempt *a);
 bool master_is_ours(const struct master *m, const struct digest *job, const struct run *run);
 uint32_t master_hired_slots(const struct master *m);
+/* With --workers: takes slots from who does not answer, and gives what is free to who has places.
+ */
+void master_rehire(struct master *m);
 
 /* master_vote.c */
 enum pn_status master_on_vote(struct master *m, struct worker_entry *w, uint32_t request,

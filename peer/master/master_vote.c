@@ -253,6 +253,7 @@ static enum pn_status weigh(struct master *m, struct worker_entry *w, uint32_t r
         return PN_OK;
     }
     w->gave_up_in_row = 0;
+    w->doubted = false;
     record_vote(m, w, v, wall_ms);
     answer_when_durable(m, w, request, master_step_seq(m));
     master_decide(m, s);

@@ -18,6 +18,11 @@ static bool takes_work(const struct master *m, const struct worker_entry *w)
     return is_here(m, w) && m->now_ms >= w->rest_until_ms;
 }
 
+static bool counts_slots(const struct master *m, const struct worker_entry *w)
+{
+    return m->config.slots_max > 0 && !w->own;
+}
+
 static void rest(struct master *m, struct worker_entry *w)
 {
     w->rest_until_ms = m->now_ms + REST_MIN_MS +
@@ -58,7 +63,7 @@ void master_recall(struct master *m, struct worker_entry *w)
 static uint32_t wanted_outstanding(const struct worker_entry *w)
 {
     uint32_t allowed = w->own ? UINT32_MAX : MASTER_NEWCOMER_SLICES + w->accepted;
-    if (w->slots == 0 || w->more_places) {
+    if (w->slots == 0 || w->slots < w->places) {
         return w->slots < allowed ? w->slots : allowed;
     }
     uint64_t mean = w->plan.mean_ms;
@@ -108,9 +113,13 @@ void master_fill_worker(struct master *m, struct worker_entry *w)
     if (!takes_work(m, w)) {
         return;
     }
-    /* Attempts past their lease count: who takes and never answers is not fed for ever. */
+    /*
+     * Attempts past their lease count: who takes and never answers is not fed for ever. Where slots
+     * are counted, these are taken from it instead.
+     */
     uint32_t wanted = wanted_outstanding(w);
-    while (w->plan.outstanding + w->plan.late_count < wanted) {
+    uint32_t late = counts_slots(m, w) ? 0 : w->plan.late_count;
+    while (w->plan.outstanding + late < wanted) {
         struct attempt *a = plan_take(&m->plan, &w->plan, m->now_ms);
         if (a == NULL) {
             a = take_straggler(m, w);
@@ -176,6 +185,79 @@ void master_look_for_voters(struct master *m)
     m->stats.short_of_voters = short_now;
 }
 
+/* --- hiring ----------------------------------------------------------------------------------- */
+
+/* Our own slots are not hired. */
+uint32_t master_hired_slots(const struct master *m)
+{
+    return m->roster.slot_count - (m->roster.own != NULL ? m->roster.own->slots : 0);
+}
+
+/*
+ * Of the slots that may be hired, those that the worker would use. Who rests, or has taken slices
+ * and let them go late, would only keep them from others; it may still vote on what it has.
+ */
+static uint32_t usable(const struct master *m, const struct worker_entry *w)
+{
+    uint32_t most = w->places < m->config.slots_max ? w->places : m->config.slots_max;
+    uint32_t late = w->plan.late_count;
+    if (!takes_work(m, w) || w->doubted || late >= most || (late > 0 && !w->plan.proven)) {
+        return 0;
+    }
+    return most - late;
+}
+
+static uint16_t grantable(const struct master *m, const struct worker_entry *w)
+{
+    if (!counts_slots(m, w)) {
+        return w->places;
+    }
+    uint32_t others = master_hired_slots(m) - w->slots;
+    uint32_t left = m->config.slots_max > others ? m->config.slots_max - others : 0;
+    uint32_t use = usable(m, w);
+    return (uint16_t)(use < left ? use : left);
+}
+
+/*
+ * Nobody knows whether an unknown worker that takes very long works at all: others do what it has.
+ * While nothing is measured one is tried in the place of another ever more rarely.
+ */
+static void lose_patience(struct master *m, struct worker_entry *w)
+{
+    uint64_t patience_ms = plan_patience_ms(&m->plan);
+    if (w->doubted ||
+        !plan_silent(&w->plan, patience_ms > 0 ? 2 * patience_ms : m->unheard_ms, m->now_ms)) {
+        return;
+    }
+    w->doubted = true;
+    plan_worker_lost(&m->plan, &w->plan);
+    if (patience_ms == 0) {
+        m->unheard_ms *= 2;
+    }
+}
+
+void master_rehire(struct master *m)
+{
+    if (m->config.slots_max == 0) {
+        return;
+    }
+    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        if (w->own || w->link == 0) {
+            continue;
+        }
+        lose_patience(m, w);
+        uint32_t use = usable(m, w);
+        if (w->slots > use) {
+            roster_set_slots(&m->roster, w, (uint16_t)use);
+        }
+    }
+    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+        if (!w->own && w->slots < w->places) {
+            roster_set_slots(&m->roster, w, grantable(m, w));
+        }
+    }
+}
+
 /* --- joining ---------------------------------------------------------------------------------- */
 
 static enum pn_status on_join(struct master *m, const struct master_event *ev, struct pn_err *err)
@@ -190,22 +272,6 @@ static enum pn_status on_join(struct master *m, const struct master_event *ev, s
     status = work_write_join_answer(ev->frame->request, &m->config.welcome, frames);
     master_frame_end(m, ev->link, at, status);
     return PN_OK;
-}
-
-/* Our own slots are not hired. */
-uint32_t master_hired_slots(const struct master *m)
-{
-    return m->roster.slot_count - (m->roster.own != NULL ? m->roster.own->slots : 0);
-}
-
-static uint16_t grantable(const struct master *m, const struct worker_entry *w, uint16_t slots)
-{
-    if (w->own || m->config.slots_max == 0) {
-        return slots;
-    }
-    uint32_t others = master_hired_slots(m) - w->slots;
-    uint32_t left = m->config.slots_max > others ? m->config.slots_max - others : 0;
-    return slots < left ? slots : (uint16_t)left;
 }
 
 /*
@@ -273,11 +339,12 @@ static enum pn_status on_enlist(struct master *m, const struct master_event *ev,
     bool fresh = !w->enlisted;
     w->enlisted = true;
     w->since_ms = w->since_ms > 0 ? w->since_ms : m->now_ms;
-    roster_set_slots(&m->roster, w, grantable(m, w, e->slots));
-    w->more_places = w->slots < e->slots;
+    w->places = e->slots;
     if (fresh) {
+        w->doubted = false;
         take_up_held(m, w, e);
     }
+    roster_set_slots(&m->roster, w, grantable(m, w));
     master_fill_worker(m, w);
     return PN_OK;
 }
@@ -366,8 +433,9 @@ static enum pn_status on_give_up(struct master *m, struct worker_entry *w,
             !w->own) { /* once, however much comes back: who returns at once waits */
             rest(m, w);
         }
-        roster_set_slots(&m->roster, w, 0); /* until it enlists again */
-        plan_ended(&m->plan, a);            /* nobody's fault: to the next, at once */
+        w->places = 0; /* until it enlists again */
+        roster_set_slots(&m->roster, w, 0);
+        plan_ended(&m->plan, a); /* nobody's fault: to the next, at once */
         return PN_OK;
     }
     master_gave_up(m, w, a);

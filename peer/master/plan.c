@@ -528,6 +528,18 @@ void plan_worker_lost(struct plan *p, struct plan_worker *w)
     }
 }
 
+bool plan_silent(const struct plan_worker *w, uint64_t patience_ms, uint64_t now_ms)
+{
+    for (const struct attempt *a = w->attempts; !w->proven && a != NULL; a = a->next_of_worker) {
+        if (!a->late && now_ms - a->assigned_ms >= patience_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t plan_patience_ms(const struct plan *p) { return p->mean_ms > 0 ? patience_ms(p) : 0; }
+
 void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own)
 {
     if (own && !s->own_wanted) {

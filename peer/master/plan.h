@@ -189,6 +189,12 @@ void plan_gave_up(struct plan *p, struct attempt *a, uint64_t now_ms);
 /* All of a worker's attempts become late: its link is gone. */
 void plan_worker_lost(struct plan *p, struct plan_worker *w);
 
+/* An unknown worker that has had a slice for so long and not voted on it. */
+bool plan_silent(const struct plan_worker *w, uint64_t patience_ms, uint64_t now_ms);
+
+/* How long the slices of this run take with others at most, as a rule; 0: nothing is measured. */
+uint64_t plan_patience_ms(const struct plan *p);
+
 /* Sets how many votes are still wanted, and whether only the own run helps. */
 void plan_need(struct plan *p, struct open_slice *s, uint8_t votes, bool own);
 

@@ -67,6 +67,7 @@ void roster_disconnect(struct roster *r, struct worker_entry *w)
     if (w->link != 0) {
         (void)table_remove(&r->by_link, &w->link);
         roster_set_slots(r, w, 0);
+        w->places = 0;
         w->link = 0;
         w->enlisted = false;
         r->online_count--;

@@ -13,11 +13,12 @@ enum { ROSTER_MAX = 1 << 20 };
 struct worker_entry {
     struct plan_worker plan;
     struct public_key key;
-    uint32_t link;    /* 0: not connected */
-    uint16_t slots;   /* hired */
-    bool more_places; /* it has more than that, which must stay free: --workers */
-    bool enlisted;    /* over the present link */
-    bool liar;        /* proven: gets nothing more in this run */
+    uint32_t link;   /* 0: not connected */
+    uint16_t places; /* it has, as it says; 0: it is leaving */
+    uint16_t slots;  /* of them, hired: with --workers perhaps fewer, the others must stay free */
+    bool enlisted;   /* over the present link */
+    bool doubted;    /* unknown, and slow: of hired slots it gets none before it has voted */
+    bool liar;       /* proven: gets nothing more in this run */
     bool own;
     uint32_t accepted; /* its votes that agreed with the final outcome */
     uint64_t since_ms; /* when it first enlisted in this life of the master; 0: not yet */

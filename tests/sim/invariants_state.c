@@ -120,6 +120,9 @@ void sim_watch_step(struct sim *s, struct sim_master *m)
     REQUIRE(s->failed || pulls == core->pull_count, "master %u counts %u pulls of %u", m->job,
             core->pull_count, pulls);
     check_pulls(s, m);
+    REQUIRE(m->config.slots_max == 0 || master_hired_slots(core) <= m->config.slots_max,
+            "master %u hires %u slots of %u", m->job, master_hired_slots(core),
+            m->config.slots_max);
     REQUIRE(core->ack_count <= ASKED_MAX && core->sealing_count <= m->config.slice_count,
             "master %u: a queue grows without bound", m->job);
 }

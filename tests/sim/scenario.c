@@ -276,6 +276,18 @@ static const struct sim_scenario scenarios[] = {
      .done_s = 400,
      .role_count = {[SIM_HOG] = 3},
      .faults = 0},
+    {.name = "hired", /* as few as are hired at once could all be such */
+     .slices_min = 4,
+     .slices_max = 30,
+     .masters = 1,
+     .workers = 7,
+     .quorum = 2,
+     .own_slots = -1,
+     .slots_max = 2,
+     .time_limit_s = 3600,
+     .done_s = 600,
+     .role_count = {[SIM_HOG] = 3},
+     .faults = 0},
     {.name = "drips", /* the job is done long before their outputs are here */
      .slices_min = 4,
      .slices_max = 30,
@@ -382,6 +394,7 @@ static void build_master(struct sim *s, uint32_t index)
     g->search = c->search;
     g->judged = c->judged;
     g->stop = c->stop;
+    g->slots_max = c->slots_max;
     g->own_can_run = c->own_slots >= 0;
     g->welcome.run = g->run;
     g->check_vote = truth_check;

@@ -106,6 +106,7 @@ struct sim_scenario {
     bool anew;             /* once it is lost with its ledger, and started as another run */
     bool may_give_up;      /* slices may end as given up */
     uint32_t time_limit_s; /* of a slice; 0: two minutes */
+    uint32_t slots_max;    /* hired at most; 0: no bound */
     uint32_t done_s;       /* the job ends by then, however long leases are; 0: computed */
 };
 

@@ -452,25 +452,6 @@ static void the_voter_of_last_resort(void **state)
     expect("1<0 ");
 }
 
-/* Three slots are hired, some of workers that have more: these must not run what is given ahead. */
-static void hired_slots_are_a_limit(void **state)
-{
-    (void)state;
-    open_master(1, 8);
-    config.slots_max = 3;
-    master_free(master);
-    master = master_new(&config);
-    start();
-    (void)enlist(2, 1);
-    expect("2<0 2<1 "); /* one place, and one slice ahead */
-    (void)enlist(3, 4);
-    expect("3<2 3<3 ");
-    (void)enlist(4, 4);
-    expect("");
-    (void)vote((struct ballot_paper){.link = 3, .slice = 2, .says = 'a'});
-    expect("(vote) (output) (final) 3<4 ");
-}
-
 static void records_bring_everything_back(void **state)
 {
     (void)state;
@@ -539,7 +520,6 @@ int main(void)
         TEST(a_worker_comes_back_unnoticed),
         TEST(demand_counts_what_those_who_are_here_cannot_take),
         TEST(the_voter_of_last_resort),
-        TEST(hired_slots_are_a_limit),
         TEST(records_bring_everything_back),
         TEST(memory_runs_out_anywhere),
     };

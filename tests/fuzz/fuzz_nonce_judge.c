@@ -42,6 +42,7 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
         random_seed(&audit, 1);
         status = nonce_program.judge(slice, output, &audit, NULL, &v, NULL);
         assert(status != PN_OK && nonce_program.slice_units(slice) == 0);
+        assert(nonce_program.audit_units(slice) == 0 && nonce_program.slice_seconds(slice) == 0);
         assert(nonce_program.expect(slice, &e, NULL) != PN_OK);
         assert(nonce_program.describe(slice, output, NULL, NULL) != PN_OK);
         return;
@@ -49,7 +50,9 @@ static void one_slice(const struct job_slice *slice, struct pn_bytes output)
     const struct job_verdict v = judge(slice, output);
     const struct job_verdict again = judge(slice, output);
     assert(v.judgement == again.judgement && strcmp(v.line, again.line) == 0);
-    assert(v.unit_count <= nonce_program.slice_units(slice));
+    const double units = nonce_program.slice_units(slice);
+    assert(v.unit_count <= units && nonce_program.slice_seconds(slice) > 0);
+    assert(nonce_program.audit_units(slice) > 0 && nonce_program.audit_units(slice) <= units);
     status = nonce_program.expect(slice, &e, NULL);
     assert(status == PN_OK && e.chance >= 0 && e.chance <= 1);
     describe(slice, output, &v);

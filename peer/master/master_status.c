@@ -1,7 +1,10 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common/clock_sys.h"
 #include "peer/master/master_shell.h"
+
+enum { STILL_MS = 1000 }; /* that nothing is at work for a moment is no waiting */
 
 /* The run's counts, live or as they were at its end. */
 static struct master_stats stats_of(const struct lead *d)
@@ -102,6 +105,15 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
                        "the peer tries again by itself; its log says more");
         return;
     }
+    if (d->core == NULL && d->state == JOB_RUNNING && !d->in_ledger) {
+        const uint64_t wall_ms = clock_wall_ms();
+        const bool known = d->created_wall_ms > 0 && d->created_wall_ms < wall_ms;
+        w->waits = true;
+        w->for_ms = known ? wall_ms - d->created_wall_ms : 0;
+        (void)snprintf(w->cause, sizeof w->cause, "it was created, and not started");
+        (void)snprintf(w->remedy, sizeof w->remedy, "`preon job resume`, or `preon job rm` it");
+        return;
+    }
     if (d->core == NULL || d->state != JOB_RUNNING || s->running_count > 0) {
         return;
     }
@@ -118,8 +130,13 @@ static void fill_waiting(const struct lead *d, const struct master_stats *s, uin
         *w = d->of->waiting;
         w->waits = true;
         w->for_ms = w->for_ms > 0 && w->for_ms < for_ms ? w->for_ms : for_ms;
-    } else {
+    } else if (w->for_ms < STILL_MS) {
         w->waits = false;
+    } else {
+        (void)snprintf(w->cause, sizeof w->cause, "%s",
+                       d->pulls != NULL ? "outputs of its slices are on their way here"
+                                        : "its slices rest before their next try, or their outputs "
+                                          "are being checked");
     }
 }
 

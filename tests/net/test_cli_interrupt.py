@@ -110,6 +110,10 @@ class Interrupt(unittest.TestCase):
         self.assertEqual(self.net.json("job", "status", job)["state"], "created")
         watchers = [self.begin("job", verb, job) for verb in ("follow", "wait")]
         wait_for(lambda: between.asked.count(f"/{job}/events".encode()) == 2, 20)
+        self.hear(watchers[0], "waiting: it was created, and not started for .*; `preon job resume`")
+        listed = self.net.json("job", "list")["jobs"][0]
+        self.assertEqual((listed["state"], listed["waiting"]["remedy"]),
+                         ("created", "`preon job resume`, or `preon job rm` it"))
         self.net.preon("job", "rm", job, check=0)
         for watcher in watchers:
             self.assertIn(f"job {job[:12]}: ", self.end(watcher, 1))

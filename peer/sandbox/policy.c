@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -23,10 +24,21 @@
         .call = (name), .full = POLICY_ALLOW, .reduced = POLICY_DENY                               \
     }
 
+/* In tier reduced the row does not exist, and rows with conditions stand for it. */
+#define ONLY_FULL(name)                                                                            \
+    {                                                                                              \
+        .call = (name), .full = POLICY_ALLOW                                                       \
+    }
+
 #define IF_EQUAL(name, index, number)                                                              \
     {                                                                                              \
         .call = (name), .full = POLICY_ALLOW, .reduced = POLICY_ALLOW,                             \
         .compare = POLICY_ARG_EQUAL, .arg = (index), .value = (number)                             \
+    }
+#define IF_EQUAL_REDUCED(name, index, number)                                                      \
+    {                                                                                              \
+        .call = (name), .reduced = POLICY_ALLOW, .compare = POLICY_ARG_EQUAL, .arg = (index),      \
+        .value = (number)                                                                          \
     }
 #define IF_MASKED(name, index, bits, number)                                                       \
     {                                                                                              \
@@ -36,6 +48,7 @@
 
 enum {
     SET_ID_BITS = S_ISUID | S_ISGID,
+    CREATES = O_CREAT | (O_TMPFILE & ~O_DIRECTORY), /* where the mode argument is one */
     /* clone3 hides its flags in memory, where no filter can see them: it answers ENOSYS, and C
      * libraries fall back to clone. */
     NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
@@ -72,7 +85,6 @@ const struct policy_row policy_rows[] = {
     ALLOW("dup3"),
     ALLOW("pipe"),
     ALLOW("pipe2"),
-    ALLOW("fcntl"),
     ALLOW("flock"),
     ALLOW("fsync"),
     ALLOW("fdatasync"),
@@ -134,13 +146,12 @@ const struct policy_row policy_rows[] = {
     ALLOW("timerfd_gettime"),
     ALLOW("signalfd"),
     ALLOW("signalfd4"),
-    ALLOW("inotify_init"),
-    ALLOW("inotify_init1"),
-    ALLOW("inotify_add_watch"),
-    ALLOW("inotify_rm_watch"),
+    /* No inotify: its instances are counted per user, the volunteer's own programs included; and a
+     * watch on /usr would tell of them. */
     /* memory */
     ALLOW("brk"),
-    ALLOW("mmap"),
+    /* Huge pages that were set aside are the volunteer's, and in no count of a process's memory. */
+    IF_MASKED("mmap", 3, MAP_HUGETLB, 0),
     ALLOW("munmap"),
     ALLOW("mprotect"),
     ALLOW("mremap"),
@@ -226,16 +237,28 @@ const struct policy_row policy_rows[] = {
     ALLOW("sysinfo"),
     ALLOW("getrandom"),
     ALLOW("capget"),
-    /* A mode may not set user or group on execution; where there is no O_CREAT the mode argument is
+    /* A mode may not set user or group on execution; where nothing is created the mode argument is
      * whatever lay in the register. */
-    IF_MASKED("open", 1, O_CREAT, 0),
+    IF_MASKED("open", 1, CREATES, 0),
     IF_MASKED("open", 2, SET_ID_BITS, 0),
-    IF_MASKED("openat", 2, O_CREAT, 0),
+    IF_MASKED("openat", 2, CREATES, 0),
     IF_MASKED("openat", 3, SET_ID_BITS, 0),
     IF_MASKED("creat", 1, SET_ID_BITS, 0),
     IF_MASKED("chmod", 1, SET_ID_BITS, 0),
     IF_MASKED("fchmod", 1, SET_ID_BITS, 0),
     IF_MASKED("fchmodat", 2, SET_ID_BITS, 0),
+
+    /* In tier reduced F_SETOWN and F_SETSIG would signal any process of the user. */
+    ONLY_FULL("fcntl"),
+    IF_EQUAL_REDUCED("fcntl", 1, F_DUPFD),
+    IF_EQUAL_REDUCED("fcntl", 1, F_DUPFD_CLOEXEC),
+    IF_EQUAL_REDUCED("fcntl", 1, F_GETFD),
+    IF_EQUAL_REDUCED("fcntl", 1, F_SETFD),
+    IF_EQUAL_REDUCED("fcntl", 1, F_GETFL),
+    IF_EQUAL_REDUCED("fcntl", 1, F_SETFL),
+    IF_EQUAL_REDUCED("fcntl", 1, F_GETLK),
+    IF_EQUAL_REDUCED("fcntl", 1, F_SETLK),
+    IF_EQUAL_REDUCED("fcntl", 1, F_SETLKW),
 
     /* Processes and threads: no namespaces; in tier reduced only threads, so that nothing can be
      * left behind when the one process is killed. */

@@ -96,6 +96,14 @@ static bool set_user_id_at_creation(void)
     return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_ISUID) != 0;
 }
 
+/* A file without a name, that gets one later. */
+static bool set_user_id_without_a_name(void)
+{
+    int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 04755);
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_ISUID) != 0;
+}
+
 /* A terminal of its own: the way to push characters into somebody's. */
 static bool open_terminal(void) { return open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC) >= 0; }
 
@@ -250,6 +258,7 @@ const struct attack attacks_on_files[] = {
     {"write-host-tmp", write_host_tmp},
     {"set-user-id-bit", set_user_id_bit},
     {"set-user-id-at-creation", set_user_id_at_creation},
+    {"set-user-id-without-a-name", set_user_id_without_a_name},
     {"open-terminal", open_terminal},
     {"find-descriptors", find_descriptors},
     {"read-standard-input", read_standard_input},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -17,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- network ---- */
@@ -160,7 +162,52 @@ static bool read_memory_of_child(void) { return take_child(read_memory); }
 static bool take_descriptor_of_child(void) { return take_child(take_descriptor); }
 static bool trace_child(void) { return take_child(seize); }
 
+/* ---- what the kernel counts per user, or has set aside for him ---- */
+
+/* Instances of the user: outside a daemon has the most of them, inside one would be one too many.
+ */
+static bool watch_files(void)
+{
+    int fd = inotify_init1(IN_CLOEXEC);
+    return fd >= 0 && inotify_add_watch(fd, "/", IN_ACCESS | IN_OPEN) >= 0;
+}
+
+/* More than the few that a program needs; the user has tens of thousands, in all. */
+static bool take_timers(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_NONE};
+    timer_t timer;
+    for (int i = 0; i < 1000; i++) {
+        if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Outside it may fail for want of such pages, after the kernel has looked for them. */
+static bool take_huge_page(void)
+{
+    void *p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+    return p != MAP_FAILED;
+}
+
+/* Without a call to kill: when there is something to read, the kernel signals the owner. */
+static bool signal_by_pipe(void)
+{
+    int ends[2];
+    return pipe2(ends, O_CLOEXEC) == 0 &&
+           fcntl(ends[0], F_SETOWN, (int)attack_number("ESCAPE_PID")) == 0 &&
+           fcntl(ends[0], F_SETSIG, SIGWINCH) == 0 &&
+           fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK) == 0 && write(ends[1], "x", 1) == 1;
+}
+
 const struct attack attacks_on_kernel[] = {
+    {"watch-files", watch_files},
+    {"take-timers", take_timers},
+    {"take-huge-page", take_huge_page},
+    {"signal-by-pipe", signal_by_pipe},
     {"connect-loopback", connect_loopback},
     {"connect-abstract", connect_abstract},
     {"open-netlink", open_netlink},

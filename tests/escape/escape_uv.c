@@ -53,6 +53,7 @@ static const struct trial trials[] = {
     {"write-host-tmp", PLANTS},
     {"set-user-id-bit", 0},
     {"set-user-id-at-creation", 0},
+    {"set-user-id-without-a-name", 0},
     /* descriptors, environment */
     {"find-descriptors", 0},
     {"read-standard-input", 0},
@@ -81,6 +82,10 @@ static const struct trial trials[] = {
     {"set-up-io-uring", 0},
     {"put-on-filter", 0},
     {"stop-randomising", 0},
+    {"watch-files", 0},
+    {"take-timers", 0},
+    {"take-huge-page", 0},
+    {"signal-by-pipe", 0},
     /* network */
     {"connect-loopback", 0},
     {"connect-abstract", 0},

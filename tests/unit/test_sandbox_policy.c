@@ -93,6 +93,15 @@ static void looks_at_arguments(void **state)
     assert_int_equal(decide(true, "open", 0, O_RDONLY, 04755), POLICY_ALLOW);
     assert_int_equal(decide(true, "open", 0, O_CREAT, 04755), POLICY_UNKNOWN);
     assert_int_equal(decide(true, "open", 0, O_CREAT, 0644), POLICY_ALLOW);
+    assert_int_equal(decide(true, "open", 0, O_TMPFILE | O_RDWR, 04755), POLICY_UNKNOWN);
+    assert_int_equal(decide(true, "open", 0, O_TMPFILE | O_RDWR, 0644), POLICY_ALLOW);
+    assert_int_equal(decide(true, "open", 0, O_DIRECTORY, 04755), POLICY_ALLOW);
+    assert_int_equal(decide(true, "fcntl", 1, F_SETOWN, 1), POLICY_ALLOW);
+    assert_int_equal(decide(false, "fcntl", 1, F_SETOWN, 1), POLICY_UNKNOWN);
+    assert_int_equal(decide(false, "fcntl", 1, F_SETSIG, SIGKILL), POLICY_UNKNOWN);
+    assert_int_equal(decide(false, "fcntl", 1, F_DUPFD_CLOEXEC, 3), POLICY_ALLOW);
+    assert_int_equal(decide(true, "inotify_init1", 0, 0, 0), POLICY_UNKNOWN);
+    assert_int_equal(decide(true, "setsid", 0, 0, 0), POLICY_DENY);
     assert_int_equal(decide(true, "ioctl", 1, TCGETS, 0), POLICY_ALLOW);
     assert_int_equal(decide(true, "ioctl", 1, TIOCSTI, 0), POLICY_UNKNOWN);
     assert_int_equal(decide(true, "ioctl", 1, TCGETS | (1ULL << 32), 0), POLICY_UNKNOWN);

@@ -9,7 +9,7 @@
 #include "peer/sandbox/launcher/box.h"
 #include "peer/sandbox/launcher/kernel.h"
 
-enum { IOPRIO_WHO_SELF = 1, IOPRIO_IDLE = 3 << 13, NICE_MOST = 19 };
+enum { IOPRIO_WHO_SELF = 1, IOPRIO_IDLE = 3 << 13, NICE_MOST = 19, SIGNALS = 128 };
 
 struct limit_row {
     __rlimit_resource_t resource;
@@ -28,6 +28,8 @@ static int set_limits(const struct box_plan *plan)
         {RLIMIT_CORE, 0, 0},
         {RLIMIT_MEMLOCK, 0, 0},
         {RLIMIT_MSGQUEUE, 0, 0},
+        /* Timers too: counted per user, so what a slice takes the volunteer's programs lack. */
+        {RLIMIT_SIGPENDING, SIGNALS, SIGNALS},
         /* Counted per user *and* user namespace: init and the slice's processes. In tier reduced it
          * would count all the user's processes; there the filter forbids new ones. */
         {RLIMIT_NPROC, (uint64_t)l->process_count + 1, (uint64_t)l->process_count + 1},

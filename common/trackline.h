@@ -2,7 +2,7 @@
  * trackline -- the lines that trackers and their clients exchange: one grammar, read and written.
  *
  * tracker/README.md describes the conversation. A line is its words with one space between them and
- * ends with LF (CR LF is read too). There are two manners: one-shot, in the words of the original
+ * ends with LF (trackers read CR LF too). There are two manners: one-shot, in the words of the original
  * Preon (a request, its answer, close), and persistent, after HELLO.
  */
 #ifndef PREON_COMMON_TRACKLINE_H

@@ -90,9 +90,9 @@ void peer_on_down(void *arg, struct port *port, bool was_up, uint64_t tag, const
     transfer_port_closed(p->transfer, port);
     if ((tag & MATES_TAG_BIT) != 0) {
         mates_down(p->mates, tag);
-        return;
+    } else {
+        labour_down(p->labour, port, was_up, tag);
     }
-    labour_down(p->labour, port, was_up, tag);
     leads_port_down(p->leads, port);
 }
 

@@ -5,12 +5,12 @@
  * must not turn this peer, or a hundred thousand of them, against somebody's host. So:
  *
  *   - never a port below 1024, nor multicast and the like; loopback, private, link-local and
- * carrier addresses only where `lan` allows them;
+ *     carrier addresses only where `lan` allows them;
  *   - a public address that has not shown itself to be a peer's: once a minute, twice as long after
  *     each try without a valid HELLO, up to a day; four a minute in its /24 (IPv6: /48), 30 in all,
  *     of which sources of blocks take at most 20, so that there is always room for work;
  *   - a public address and port whose last HELLO was valid: 120 at once, then two a second. A
- * master with many short jobs is dialled often, and is made for it;
+ *     master with many short jobs is dialled often, and is made for it;
  *   - on a lan many peers share a machine and all share a network: there each address and port is
  *     counted for itself. After a try without a valid HELLO it is left alone for a second, twice as
  *     long each time, up to a minute; unproven ones together are tried 600 times at once, then ten

@@ -2,12 +2,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "common/addr_sys.h"
 #include "common/clock_sys.h"
 #include "common/log_sys.h"
 #include "common/random_sys.h"
 #include "common/table.h"
+#include "peer/rendezvous/guests.h"
 
 enum { BACKLOG = 256, MEMORY_QUEUE_MAX = 64 * 1024 * 1024 };
 
@@ -22,6 +24,9 @@ struct wire {
     struct buffer queue; /* memory: frames that wait for the loop */
     uint64_t tag;
     bool up;
+    bool is_guest;    /* they came to us, and are counted */
+    bool heard;       /* a frame that is more than the session's own */
+    uint64_t up_ms;   /* by the loop's clock */
     char reason[128]; /* of a close of our own */
 };
 
@@ -30,11 +35,14 @@ struct ports {
     struct link_context *context;
     struct ports_hooks hooks;
     struct dialling *dialling;
+    struct guests guests;
     struct table by_id;
     uint32_t last_id;
     uv_tcp_t listener;
     bool listening;
     uint64_t token; /* of accepted links */
+    uv_timer_t sweep;
+    uint32_t unused_ms;
     uv_idle_t deliver;
     bool delivering;
     struct wire *own[2];
@@ -79,6 +87,7 @@ static void finish_if_closed(struct ports *p)
         void (*on_closed)(void *arg) = p->on_closed;
         void *arg = p->on_closed_arg;
         table_fini(&p->by_id);
+        guests_fini(&p->guests);
         dialling_free(p->dialling);
         free(p);
         on_closed(arg);
@@ -98,6 +107,7 @@ static void on_link_up(struct link *l, void *arg, const struct digest *peer,
 {
     struct wire *w = arg;
     w->up = true;
+    w->up_ms = uv_now(w->of->loop);
     w->port.peer = *peer;
     w->port.remote = *link_remote(l);
     dial_ended(w);
@@ -111,6 +121,7 @@ static enum pn_status on_link_frame(struct link *l, void *arg, const struct fram
 {
     (void)l;
     struct wire *w = arg;
+    w->heard = true;
     return w->of->closing ? PN_OK : w->of->hooks.on_frame(w->of->hooks.arg, &w->port, f, err);
 }
 
@@ -125,11 +136,13 @@ static void on_link_drain(struct link *l, void *arg)
 
 static void on_link_closed(struct link *l, void *arg, enum pn_status why, const char *reason)
 {
-    (void)l;
     (void)why;
     struct wire *w = arg;
     struct ports *p = w->of;
     (void)table_remove(&p->by_id, &w->port.id);
+    if (w->is_guest) {
+        guests_leave(&p->guests, link_remote(l));
+    }
     if (!w->up) {
         dial_ended(w);
     }
@@ -238,7 +251,31 @@ static void on_connection(uv_stream_t *listener, int uv_status)
         wire_drop(w);
         return;
     }
+    w->port.remote = *link_remote(w->link);
+    w->is_guest = guests_enter(&p->guests, &w->port.remote, &err) == PN_OK;
+    if (!w->is_guest) {
+        port_close(&w->port, err.text);
+        return;
+    }
     link_pause(w->link, p->paused);
+}
+
+/* A worker joins, a source is asked at once: who does neither only takes a place. */
+static void on_sweep(uv_timer_t *timer)
+{
+    struct ports *p = timer->data;
+    size_t place = 0;
+    for (struct wire *w; (w = table_next(&p->by_id, &place)) != NULL;) {
+        if (w->is_guest && w->up && !w->heard && uv_now(p->loop) - w->up_ms >= p->unused_ms) {
+            port_close(&w->port, "it asks for nothing");
+        }
+    }
+}
+
+void ports_set_unused_ms(struct ports *p, uint32_t unused_ms)
+{
+    p->unused_ms = unused_ms;
+    (void)uv_timer_start(&p->sweep, on_sweep, unused_ms / 2, unused_ms / 2);
 }
 
 enum pn_status ports_listen(struct ports *p, const struct addr *at, uint64_t token,
@@ -360,6 +397,16 @@ enum pn_status ports_own(struct ports *p, struct port **worker_end, struct port 
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* Store, ledger and sandboxes need descriptors as well: half of them is for guests at most. */
+static uint32_t guests_max(void)
+{
+    struct rlimit files;
+    const uint32_t most = PORTS_MAX - PORTS_KEPT;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < most
+               ? (uint32_t)(files.rlim_cur / 2)
+               : most;
+}
+
 struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
                         const struct ports_hooks *hooks)
 {
@@ -376,9 +423,13 @@ struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
         return NULL;
     }
     table_init(&p->by_id, sizeof(uint32_t), PORTS_MAX, (uint64_t)(uintptr_t)p);
+    guests_init(&p->guests, guests_max(), random_fresh_seed());
     (void)uv_idle_init(loop, &p->deliver);
+    (void)uv_timer_init(loop, &p->sweep);
     p->deliver.data = p;
-    p->handles_open = 1;
+    p->sweep.data = p;
+    p->handles_open = 2;
+    ports_set_unused_ms(p, PORTS_UNUSED_MS);
     return p;
 }
 
@@ -409,6 +460,7 @@ void ports_close(struct ports *p, void (*on_closed)(void *arg), void *arg)
         uv_close((uv_handle_t *)&p->listener, on_handle_closed);
     }
     uv_close((uv_handle_t *)&p->deliver, on_handle_closed);
+    uv_close((uv_handle_t *)&p->sweep, on_handle_closed);
 }
 
 void ports_pause(struct ports *p, bool paused)

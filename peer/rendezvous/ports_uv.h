@@ -10,7 +10,11 @@
 #include "peer/rendezvous/dialling.h"
 #include "peer/wire/port.h"
 
-enum { PORTS_MAX = 16384 };
+enum {
+    PORTS_MAX = 16384,
+    PORTS_KEPT = 1024,       /* of these, for dials of our own: guests.h has the others */
+    PORTS_UNUSED_MS = 60000, /* then who came in and has said nothing but HELLO is sent away */
+};
 
 struct ports;
 
@@ -32,6 +36,9 @@ struct ports_hooks {
 /* The context outlives it. NULL: memory is short. */
 struct ports *ports_new(uv_loop_t *loop, struct link_context *context,
                         const struct ports_hooks *hooks);
+
+/* Instead of PORTS_UNUSED_MS, for tests. */
+void ports_set_unused_ms(struct ports *p, uint32_t unused_ms);
 
 /* Closes everything; on_closed when nothing of it is left. No other callback comes any more. */
 void ports_close(struct ports *p, void (*on_closed)(void *arg), void *arg);

@@ -2,8 +2,8 @@
  * trackline -- the lines that trackers and their clients exchange: one grammar, read and written.
  *
  * tracker/README.md describes the conversation. A line is its words with one space between them and
- * ends with LF (trackers read CR LF too). There are two manners: one-shot, in the words of the original
- * Preon (a request, its answer, close), and persistent, after HELLO.
+ * ends with LF (trackers read CR LF too). There are two manners: one-shot, in the words of the
+ * original Preon (a request, its answer, close), and persistent, after HELLO.
  */
 #ifndef PREON_COMMON_TRACKLINE_H
 #define PREON_COMMON_TRACKLINE_H

@@ -106,15 +106,15 @@ class Lab(Net):
                        check=True)
         return hidden
 
-    def server_at(self, host, words, name):
-        server = Server([*host.inside[1:], PREON, *words], self.path(name + ".log"), self.env,
+    def server_at(self, host, words, name, limits=()):
+        server = Server([*host.inside[1:], *limits, PREON, *words], self.path(name + ".log"), self.env,
                         host.inside[0])
         self.servers.append(server)
         return server
 
-    def tracker_at(self, host):
+    def tracker_at(self, host, limits=()):
         self.tracker_address = f"{host.address}:7600"
-        return self.server_at(host, ["tracker"], "tracker")
+        return self.server_at(host, ["tracker"], "tracker", limits)
 
     def peer_at(self, host, threads, *more):
         return self.server_at(host, ["peer", "--data", self.path(host.name), "--tracker",

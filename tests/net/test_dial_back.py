@@ -15,8 +15,8 @@ from tracker_process import Lines
 
 JOB = "00112233445566778899aabbccddeeff" * 2
 OTHER = "ff" * 32
-UNDER_WAY_MAX = 64
-CONNECT_S = 5
+UNDER_WAY_MAX = 64  # an eighth of the tracker's descriptors
+CONNECT_S = 3
 HOST_PORTS_MAX = 4
 
 
@@ -57,7 +57,7 @@ class DialBack(unittest.TestCase):
         self.net = Lab()
         self.addCleanup(self.net.close)
         self.tracker_host = self.net.host("t", "192.0.2.10")
-        self.net.tracker_at(self.tracker_host)
+        self.net.tracker_at(self.tracker_host, ["prlimit", f"--nofile={8 * UNDER_WAY_MAX}"])
 
     def tearDown(self):
         if not self._outcome.success:

@@ -122,10 +122,12 @@ class Lab(Net):
                               host.name)
 
     def close(self):
-        super().close()
-        for i in range(self.plugs):  # else they go with their namespaces, later
-            ip(f"link del plug{i + 1}")
-        for wire in self.wires:
-            ip("link del " + wire)
-        for host in self.hosts:
-            host.close()
+        try:
+            super().close()
+        finally:
+            for i in range(self.plugs):  # else they go with their namespaces, later
+                ip(f"link del plug{i + 1}")
+            for wire in self.wires:
+                ip("link del " + wire)
+            for host in self.hosts:
+                host.close()

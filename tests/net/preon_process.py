@@ -1,6 +1,7 @@
 """The preon program as processes of a test: trackers, peers, commands, each with a deadline."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,11 @@ BUILD = os.environ["PREON_BUILD"]
 PREON = os.path.join(BUILD, "preon")
 LIAR = os.path.join(BUILD, "preon_liar")
 SHORT = os.path.join(BUILD, "preon_short")
-PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # sanitizers are slow: 4 in dev builds
+PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))  # times as long as a quiet machine needs
 LACKS = os.environ.get("PREON_TEST_LACKS", "").split()  # what test.sh found refused here
 SKIPPED = 77  # the exit code that ctest knows
+# What no process may ever say: of sanitizers, of asserts, and of ports_uv.c.
+DEFECT = re.compile(r".*(Sanitizer|runtime error|ssertion|a defect:).*")
 
 
 class Server:
@@ -25,6 +28,7 @@ class Server:
     def __init__(self, words, log, env, program=PREON):
         self.words = words
         self.log = log
+        self.asked = self.killed = False
         self.file = open(log, "ab")
         self.process = subprocess.Popen([program] + words, stdout=subprocess.PIPE, stderr=self.file,
                                         stdin=subprocess.DEVNULL, env=env, text=True)
@@ -42,16 +46,22 @@ class Server:
         reader.join(seconds)
         return lines[0] if lines else ""
 
+    def ask_to_end(self):
+        """Once: a second SIGTERM is for the impatient."""
+        if self.process.poll() is None and not self.asked:
+            self.asked = True
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self):
         """As an operator ends it: SIGTERM, and gone within five seconds."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(5 * PATIENCE + 5)
+        self.ask_to_end()
+        self.process.wait(5 * PATIENCE + 5)
         self.file.close()
         self.process.stdout.close()
         return self.process.returncode
 
     def kill(self):
+        self.killed = True
         self.process.kill()
         self.process.wait(10)
         self.file.close()
@@ -75,6 +85,7 @@ class Net:
                 self.env[name] = os.environ[name]
         self.servers = []
         self.tracker_port = 0
+        self.last_words = ""
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -102,7 +113,8 @@ class Net:
             words[end:end] = ["--data", self.path(data)]
         done = subprocess.run([PREON] + words, env=self.env, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=seconds * PATIENCE)
-        if check is not None and done.returncode != check:
+        unsound = done.returncode < 0 or DEFECT.search(done.stderr)
+        if unsound or check is not None and done.returncode != check:
             raise AssertionError(f"{words}: exit {done.returncode}, not {check}\n{done.stdout}\n"
                                  f"{done.stderr}\n{self.logs()}")
         return done
@@ -133,11 +145,50 @@ class Net:
                     text += f"--- {name}\n" + f.read()[-4000:]
         return text
 
-    def close(self):
+    def end_all(self):
+        """As an operator would. Whoever does not end well, or had ended badly before and was not
+        killed by the test, is an error of it; so is a defect in any log."""
+        wrong = []
         for server in self.servers:
-            if server.process.poll() is None:
+            server.ask_to_end()
+        for server in self.servers:
+            who = " ".join(server.words[:3])
+            try:
+                if server.stop() != 0 and not server.killed:
+                    wrong.append(f"{who}: exit {server.process.returncode}")
+            except subprocess.TimeoutExpired:
                 server.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
+                wrong.append(f"{who}: SIGTERM did not end it")
+        for name in sorted(os.listdir(self.dir)):
+            if name.endswith(".log"):
+                with open(self.path(name), errors="replace") as f:
+                    wrong += [f"{name}: {found.group()}" for found in DEFECT.finditer(f.read())]
+        if wrong:
+            raise AssertionError("\n".join(wrong))
+
+    def close(self):
+        try:
+            self.end_all()
+        finally:
+            self.last_words = self.logs()
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Case(unittest.TestCase):
+    """A test in a world of its own, whose logs are shown when it fails."""
+
+    make_net = Net
+
+    def setUp(self):
+        self.net = self.make_net()
+        self.addCleanup(self.net.close)
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before and hasattr(self, "net"):
+            print(self.net.last_words)
+        return result
 
 
 def wait_for(what, seconds, describe=""):

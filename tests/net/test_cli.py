@@ -8,16 +8,12 @@ import threading
 import time
 import unittest
 
-from preon_process import PATIENCE, PREON, Net, wait_for
+from preon_process import PATIENCE, PREON, Case, wait_for
 
 U64_MAX = 2**64 - 1
 
 
-class Cli(unittest.TestCase):
-    def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
-
+class Cli(Case):
     def tree(self):
         """Every file below the test's folder, with its mode and the hash of what it holds."""
         found = []

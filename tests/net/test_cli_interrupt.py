@@ -7,17 +7,13 @@ import time
 import unittest
 
 from between import Between
-from preon_process import PATIENCE, PREON, Net, wait_for
+from preon_process import PATIENCE, PREON, Case, wait_for
 
 ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--count", str(2**50), "--slices", "4096"]
 SILENCE = 20  # tools/client_sys.c
 
 
-class Interrupt(unittest.TestCase):
-    def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
-
+class Interrupt(Case):
     def begin(self, *words):
         words = list(words)
         end = words.index("--") if "--" in words else len(words)

@@ -6,16 +6,15 @@ import signal
 import subprocess
 import unittest
 
-from preon_process import PATIENCE, PREON, Net, main, needs, wait_for
+from preon_process import PATIENCE, PREON, Case, main, needs, wait_for
 
 ENDLESS = ["job", "create", "nonce", "--difficulty", "70", "--count", str(2**50), "--slices", "4096",
            "--threads", "1"]
 
 
-class Embedded(unittest.TestCase):
+class Embedded(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         # A port where no tracker is: embedded mode does without.
         self.alone = ["--tracker", "127.0.0.1:9"]
 

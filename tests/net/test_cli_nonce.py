@@ -4,7 +4,7 @@ import subprocess
 import unittest
 
 from nonce_reference import HEADERS, Puzzle, known_answers
-from preon_process import BUILD, Net
+from preon_process import BUILD, Case
 
 NONCE = os.path.join(BUILD, "libexec", "preon", "nonce@1")
 KERNELS = "avx512", "sha_ni", "armv8", "avx2", "portable"
@@ -47,11 +47,7 @@ CASES = [
 ]
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
-
+class NonceCase(Case):
     def shell(self, line, **env):
         """What a line for people says about the digest, in whichever shell they have."""
         said = {subprocess.run([shell, "-c", line], env={**os.environ, **env}, text=True,
@@ -73,7 +69,7 @@ class Case(unittest.TestCase):
         return words
 
 
-class EveryOption(Case):
+class EveryOption(NonceCase):
     """On a tracker, a master that works too, and a worker."""
 
     def setUp(self):
@@ -140,7 +136,7 @@ class EveryOption(Case):
             self.assertEqual(self.shell(answer["check"]), answer["hash"])
 
 
-class Kernels(Case):
+class Kernels(NonceCase):
     """nonce@1 by itself, with each kernel by name."""
 
     def usable(self):
@@ -177,7 +173,7 @@ class Kernels(Case):
                 self.assertEqual(done.stdout, want, (append, border, kernel))
 
 
-class Slices(Case):
+class Slices(NonceCase):
     """How many, when nobody says."""
 
     def test_they_last_ten_seconds_here(self):

@@ -9,17 +9,13 @@ import subprocess
 import unittest
 
 from between import Between
-from preon_process import PATIENCE, PREON, Net, main, needs
+from preon_process import PATIENCE, PREON, Case, main, needs
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 
 
-class People(unittest.TestCase):
-    def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
-
+class People(Case):
     def as_user(self, uid, *words, **more):
         return subprocess.run(["setpriv", "--reuid", str(uid), "--regid", str(uid),
                                "--clear-groups", *words], env=self.net.env, text=True,

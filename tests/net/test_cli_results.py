@@ -8,7 +8,7 @@ import unittest
 import zlib
 
 from between import Between
-from preon_process import Net
+from preon_process import Case
 
 NONCE = ["job", "create", "nonce"]
 NONE = ["--difficulty", "60", "--count", "3000", "--slices", "2"]
@@ -60,10 +60,9 @@ def colour(count, iterations=200):
     return bytes(3) if inside else bytes((wave(count, 256), wave(count, 96), wave(count + 24, 64)))
 
 
-class Results(unittest.TestCase):
+class Results(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.alone = ["--tracker", "127.0.0.1:9"]
 
     def preon(self, *words, **more):
@@ -170,12 +169,11 @@ class Results(unittest.TestCase):
         self.assertEqual(json.loads(version)["schema"], 1)
 
 
-class Lies(unittest.TestCase):
+class Lies(Case):
     """A peer whose bytes, or answer, are false: exit 5, and nothing of it on stdout."""
 
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.preon(*NONCE, "--difficulty", "10", "--tracker", "127.0.0.1:9", check=0)
         self.job = self.net.json("job", "list")["jobs"][0]["id"]
         self.net.preon("job", "create", "mandelbrot", "--width", "9", "--height", "9", "--slices",

@@ -4,18 +4,13 @@ import os
 import shutil
 import unittest
 
-from preon_process import BUILD, PREON, Net, wait_for
+from preon_process import BUILD, PREON, Case, wait_for
 
 
-class Comeback(unittest.TestCase):
+class Comeback(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def slow_preon(self):
         """The same program, but its sandbox is ready two seconds after its port."""

@@ -3,13 +3,12 @@ import os
 import subprocess
 import unittest
 
-from preon_process import PATIENCE, PREON, Net
+from preon_process import PATIENCE, PREON, Case
 
 
-class DataFolder(unittest.TestCase):
+class DataFolder(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
 
     def refused(self, folder, says, port=0):

@@ -10,7 +10,7 @@ import unittest
 import lab
 from lab import Lab
 from peer_client import CRITICAL, HELLO, Identity, Link, LyingTracker, hello_body
-from preon_process import PATIENCE, main, need, needs, wait_for
+from preon_process import PATIENCE, Case, main, need, needs, wait_for
 from tracker_process import Lines
 
 JOB = "00112233445566778899aabbccddeeff" * 2
@@ -52,16 +52,13 @@ class Listener:
             (taken.stream if isinstance(taken, Link) else taken).close()
 
 
-class DialBack(unittest.TestCase):
+class DialBack(Case):
+    make_net = Lab
+
     def setUp(self):
-        self.net = Lab()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.tracker_host = self.net.host("t", "192.0.2.10")
         self.net.tracker_at(self.tracker_host, ["prlimit", f"--nofile={8 * UNDER_WAY_MAX}"])
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def client(self, host, proof=None, source=None):
         """A tracker's client in that host."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unittest
 
-from preon_process import Net, main, need, needs, wait_for
+from preon_process import Case, main, need, needs, wait_for
 
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 MNT_DETACH = 2
@@ -15,15 +15,15 @@ INSIDE = "PREON_TEST_MOUNTS"  # set in a mount namespace of our own
 SIZE = 4 << 20
 
 
-class FullDisk(unittest.TestCase):
+class FullDisk(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.disk = self.net.path("disk")
         os.mkdir(self.disk)
         if libc.mount(b"tmpfs", self.disk.encode(), b"tmpfs", 0, b"size=%d,mode=1777" % SIZE):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), self.disk)
         self.addCleanup(libc.umount2, self.disk.encode(), MNT_DETACH)
+        self.addCleanup(self.net.end_all)  # they have it open
         self.data = os.path.join("disk", "data")
         self.alone = ["--tracker", "127.0.0.1:9"]
 

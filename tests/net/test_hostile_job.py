@@ -7,13 +7,12 @@ import subprocess
 import unittest
 
 import peer_client as pc
-from preon_process import PATIENCE, PREON, Net, main, needs
+from preon_process import PATIENCE, PREON, Case, main, needs
 
 
-class HostileJob(unittest.TestCase):
+class HostileJob(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
         self.net.peer("master", 1, "--jobs", "any")
 

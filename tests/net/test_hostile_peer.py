@@ -10,15 +10,14 @@ import time
 import unittest
 
 import peer_client as pc
-from preon_process import PATIENCE, Net, wait_for
+from preon_process import PATIENCE, Case, wait_for
 
 WINDOW = ["--block=hostile", "--difficulty=40", "--start=1000"]
 
 
-class Case(unittest.TestCase):
+class HostileCase(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
         self.links = []
         self.made = 0
@@ -26,16 +25,6 @@ class Case(unittest.TestCase):
     def tearDown(self):
         for link in self.links:
             link.close()
-        for server in self.net.servers:
-            begun = time.monotonic()
-            code = server.process.poll() if server.process.poll() is not None else server.stop()
-            took = time.monotonic() - begun
-            self.assertEqual(code, 0, f"{server.words[:3]}\n{self.net.logs()}")
-            self.assertLess(took, 5 * PATIENCE)
-        for word in "Sanitizer", "runtime error", "ssertion", "a defect":
-            self.assertNotIn(word, self.net.logs())
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def identity(self):
         self.made += 1
@@ -50,11 +39,11 @@ class Case(unittest.TestCase):
     def closes(self, link, within=8):
         begun = time.monotonic()
         link.until_closed()
-        self.assertLess(time.monotonic() - begun, within)
+        self.assertLess(time.monotonic() - begun, within * PATIENCE)
         link.close()
 
 
-class AgainstMaster(Case):
+class AgainstMaster(HostileCase):
     """The master lends nothing, so the hostile worker is given all that the honest one leaves."""
 
     def setUp(self):
@@ -249,7 +238,7 @@ class AgainstMaster(Case):
         silent.link.wait(lambda t, *_: t == pc.ENDED)
 
 
-class AgainstWorker(Case):
+class AgainstWorker(HostileCase):
     def setUp(self):
         super().setUp()
         self.net.peer("master", 0)
@@ -340,9 +329,8 @@ class AgainstWorker(Case):
         link.stream.close()
         for serial, expected in (4, pc.LEAVE), (5, pc.ENLIST):
             # It remembers so through a restart.
-            worker = [s for s in self.net.servers if self.net.path("w0") in s.words][0]
+            worker = [s for s in self.net.servers if self.net.path("w0") in s.words][-1]
             worker.kill()
-            self.net.servers.remove(worker)
             self.liar.clients.clear()
             self.net.server(worker.words, "w0")
             wait_for(lambda: self.liar.clients, 10)
@@ -439,7 +427,6 @@ class AgainstWorker(Case):
         probe.link.close()
         ran = len(net.runs("w0"))
         master.kill()
-        net.servers.remove(master)
         self.liar.hire(self.listener.port, job)
         heard = []
         try:

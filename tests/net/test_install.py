@@ -5,15 +5,14 @@ import subprocess
 import unittest
 
 import preon_process
-from preon_process import BUILD, Net
+from preon_process import BUILD, Case
 
 OLD = ["core2duo", "Nehalem", "Haswell"]  # before SHA-NI and AVX-512; the first without SSE4.2
 
 
-class Installed(unittest.TestCase):
+class Installed(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.addCleanup(setattr, preon_process, "PREON", preon_process.PREON)
         subprocess.run(["cmake", "--install", BUILD, "--prefix", "/opt/preon"], check=True,
                        stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": self.net.path("to")})

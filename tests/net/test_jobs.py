@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from preon_process import BUILD, LIAR, PREON, Net, main, needs, wait_for
+from preon_process import BUILD, LIAR, PREON, Case, main, needs, wait_for
 
 CRUNCH = """n=$PREON_SLICE
 i=0
@@ -33,16 +33,7 @@ def lowest_nonce(block, bits, start=0):
     return n
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
-
-    def tearDown(self):
-        outcome = self._outcome
-        if outcome is not None and not outcome.success:
-            print(self.net.logs())
-
+class JobCase(Case):
     def write(self, name, text):
         path = self.net.path(name)
         with open(path, "w") as f:
@@ -60,7 +51,7 @@ class Case(unittest.TestCase):
         return found
 
 
-class Embedded(Case):
+class Embedded(JobCase):
     def test_alone_on_a_bare_machine(self):
         done = self.net.preon("job", "create", "nonce", "--difficulty", "14", "--lowest",
                               "--tracker", "127.0.0.1:9", data="alone", check=0)
@@ -72,7 +63,7 @@ class Embedded(Case):
         self.assertTrue(shown.stdout.startswith(double_sha(f"COMSM0010cloud{nonce}").hex()))
 
 
-class Swarm(Case):
+class Swarm(JobCase):
     """A tracker, a master that lends nothing, and three workers."""
 
     def world(self, *more, workers=3, threads=2):

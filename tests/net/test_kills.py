@@ -5,27 +5,23 @@ import sqlite3
 import time
 import unittest
 
-from preon_process import Net, main, needs, wait_for
+from preon_process import Case, main, needs, wait_for
 
 SLICES = 400  # more than are final when the last kill comes
 SEED = int(os.environ.get("PREON_SEED", "1"))
 
 
 @needs("sandbox")
-class Kills(unittest.TestCase):
+class Kills(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
+        print(f"PREON_SEED={SEED}")
         self.random = random.Random(SEED)
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
             f.write("sleep 0.1\necho $((PREON_SLICE * PREON_SLICE)) > out.txt\n")
         self.words = ["exec", "--slices", str(SLICES), "--quorum", "1", "--file", script,
                       "--output", "out.txt", "--", "sh", "crunch.sh"]
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(f"PREON_SEED={SEED}", self.net.logs())
 
     def final_slices(self):
         """slice -> wall ms at which it became final, from the ledger itself."""

@@ -4,16 +4,15 @@ import unittest
 
 import peer_client as pc
 from nonce_reference import Puzzle, Report
-from preon_process import Net, wait_for
+from preon_process import Case, wait_for
 
 COUNT, SLICES, BITS = 40000, 4, 14  # the lowest hit is 9248, in the first slice
 OUTPUT = "nonce.bin"
 
 
-class Liars(unittest.TestCase):
+class Liars(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
         self.master = self.net.peer("master", 0)
         self.made = 0

@@ -3,15 +3,14 @@ import sqlite3
 import subprocess
 import unittest
 
-from preon_process import PREON, Net, main, needs, wait_for
+from preon_process import PREON, Case, main, needs, wait_for
 
 JOBS = 8
 
 
-class Orders(unittest.TestCase):
+class Orders(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
         self.master = self.net.peer("master", 2)
 

@@ -4,19 +4,14 @@ import socket
 import time
 import unittest
 
-from preon_process import Net, main, needs, wait_for
+from preon_process import Case, main, needs, wait_for
 
 
-class Restart(unittest.TestCase):
+class Restart(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.net.tracker()
         self.master = self.net.peer("master", 0)
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def create(self, *more):
         return self.net.create("exec", "--quorum", "1", *more, "--output", "out.txt", "--",

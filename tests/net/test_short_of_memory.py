@@ -1,13 +1,12 @@
 """A master that is short of memory for a moment loses no event: its job ends all the same."""
 import unittest
 
-from preon_process import SHORT, Net
+from preon_process import SHORT, Case
 
 
-class ShortOfMemory(unittest.TestCase):
+class ShortOfMemory(Case):
     def test_every_slice_is_judged(self):
-        net = Net()
-        self.addCleanup(net.close)
+        net = self.net
         net.tracker()
         net.peer("master", 2, program=SHORT)
         job = net.create("nonce", "--all", "--difficulty", "8", "--count", "16000", "--slices",

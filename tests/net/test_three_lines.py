@@ -8,7 +8,7 @@ import threading
 import unittest
 
 import lab
-from preon_process import LACKS, PATIENCE, Net, main, need
+from preon_process import LACKS, PATIENCE, Case, main, need
 
 SOME = 1 << 25  # nonces: seconds of work
 NONCE = ["job", "create", "nonce", "--slices", "256", "--difficulty"]
@@ -37,16 +37,11 @@ class Terminal:
         return self.heard.decode()
 
 
-class ThreeLines(unittest.TestCase):
+class ThreeLines(Case):
     def setUp(self):
-        self.net = Net()  # HOME is a folder of its own
-        self.addCleanup(self.net.close)
+        super().setUp()  # HOME is a folder of its own
         self.tracker = self.net.server(["tracker"], "tracker")
         self.peer = self.net.server(["peer", "--threads", "16"], "peer")
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def checked(self, stdout, bits):
         """The result is all that stdout holds, and its nonce is true."""

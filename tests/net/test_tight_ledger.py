@@ -5,21 +5,16 @@ import time
 import unittest
 
 import peer_client as pc
-from preon_process import BUILD, PATIENCE, Net, wait_for
+from preon_process import BUILD, PATIENCE, Case, wait_for
 
 
-class TightLedger(unittest.TestCase):
+class TightLedger(Case):
     def setUp(self):
-        self.net = Net()
-        self.addCleanup(self.net.close)
+        super().setUp()
         self.full = self.net.env["PREON_LEDGER_FULL"] = self.net.path("full")
         self.pressed = self.net.env["PREON_LEDGER_PRESSED"] = self.net.path("pressed")
         self.net.tracker()
         self.master = self.net.peer("master", 0, program=os.path.join(BUILD, "preon_tight"))
-
-    def tearDown(self):
-        if not self._outcome.success:
-            print(self.net.logs())
 
     def ran(self):
         return [(r[1], r[3]) for r in self.net.runs("w0")]

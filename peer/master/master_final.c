@@ -47,7 +47,9 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
         struct ballot *b = &s->tally.ballots[i];
         struct worker_entry *w = m->roster.by_index[b->worker];
         if (kept != NULL && ballots_agree(b, kept)) {
+#ifndef PREON_DEFECT_CREDIT_LOST
             w->accepted++;
+#endif
             w->plan.proven = true;
         }
         if (w->link != 0) {

@@ -81,16 +81,21 @@ static enum pn_status check_origin(const struct master *m, const struct worker_e
         return pn_fail(err, PN_E_RANGE, "vote: slice %llu of %u", (unsigned long long)v->what.slice,
                        m->config.slice_count);
     }
-#ifdef PREON_DEFECT_OLD_VOTE
-    (void)w;
-#else
-    if (!master_is_ours(m, &v->what.job, &v->what.run)) {
+    bool ours = master_is_ours(m, &v->what.job, &v->what.run);
+    bool issued = plan_issued(&m->plan, &w->plan, v->what.slice, v->what.attempt);
+#ifdef PREON_DEFECT_OLD_RUN
+    issued = issued || !ours;
+    ours = true;
+#endif
+#ifdef PREON_DEFECT_OLD_ATTEMPT
+    issued = true;
+#endif
+    if (!ours) {
         return pn_fail(err, PN_E_MISMATCH, "vote: of another run");
     }
-    if (!plan_issued(&m->plan, &w->plan, v->what.slice, v->what.attempt)) {
+    if (!issued) {
         return pn_fail(err, PN_E_DENIED, "vote: an attempt that was never given to this peer");
     }
-#endif
     return PN_OK;
 }
 
@@ -144,7 +149,9 @@ static void record_vote(struct master *m, const struct worker_entry *w, const st
         .signature = v->signature,
         .wall_ms = wall_ms,
         .cpu_ms = v->cpu_ms,
+#ifndef PREON_DEFECT_PREFIX_FORGOTTEN
         .prefix = w->plan.prefix,
+#endif
         .stdout_tail = v->stdout_tail,
         .stderr_tail = v->stderr_tail,
         .at_wall_ms = m->now_wall_ms,

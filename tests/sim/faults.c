@@ -49,7 +49,7 @@ static void tracker_fault(struct sim *s)
     sim_tracker_down(s, sim_chance(&s->faults, 30));
     uint64_t away_us = sim_between(&s->faults, SIM_MS, 40 * SIM_S);
     (void)sim_after(s, away_us, SIM_TRACKER_START, 0);
-    if ((s->scenario->faults & SIM_NEWCOMERS) != 0) {
+    if ((s->kinds & SIM_NEWCOMERS) != 0) {
         sim_node_crash(s, &s->nodes[s->node_count - 1]);
         sim_after(s, away_us + 1, SIM_NEWCOMER, 0)->node = s->node_count - 1;
     }
@@ -102,8 +102,7 @@ static void all_down(struct sim *s)
 /* One of the kinds that this world knows, but for those that are aimed. */
 static uint32_t any_kind(struct sim *s)
 {
-    uint32_t kinds = s->scenario->faults & ~(uint32_t)(SIM_COMMIT_CRASHES | SIM_AIMED_CRASH |
-                                                       SIM_NEWCOMERS | SIM_AIMED_WORKER);
+    uint32_t kinds = s->kinds & ~(uint32_t)SIM_ALWAYS;
     uint32_t count = (uint32_t)__builtin_popcount(kinds);
     for (uint32_t skip = count > 0 ? (uint32_t)random_below(&s->faults, count) : 0; skip > 0;
          skip--) {
@@ -181,7 +180,7 @@ void sim_fault(struct sim *s)
     }
     uint64_t pause_us = s->scenario->long_slices ? sim_between(&s->faults, 5 * SIM_S, 90 * SIM_S)
                                                  : sim_between(&s->faults, 50 * SIM_MS, 6 * SIM_S);
-    (void)sim_after(s, pause_us, SIM_FAULT, 0);
+    (void)sim_after(s, pause_us * s->pace / 100, SIM_FAULT, 0);
 }
 
 /* Faults stop: what is down comes up, a failed disk is replaced by a restart. */
@@ -200,7 +199,7 @@ void sim_calm(struct sim *s)
     }
     sim_tracker_up(s);
     for (uint32_t i = 0; i < s->node_count; i++) {
-        if ((s->scenario->faults & SIM_NEWCOMERS) != 0 && i == s->node_count - 1) {
+        if ((s->kinds & SIM_NEWCOMERS) != 0 && i == s->node_count - 1) {
             sim_newcomer(s, &s->nodes[i]);
         } else {
             sim_node_start(s, &s->nodes[i]);

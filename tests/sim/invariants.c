@@ -16,9 +16,10 @@ bool sim_watch_new(struct sim_master *m)
     }
     w->told = calloc(m->config.slice_count, sizeof *w->told);
     w->is_told = calloc(m->config.slice_count, sizeof *w->is_told);
+    w->was_told = calloc(m->config.slice_count, sizeof *w->was_told);
     w->seen_on_disk = calloc(m->config.slice_count, sizeof *w->seen_on_disk);
     m->watch = w;
-    return w->told != NULL && w->is_told != NULL && w->seen_on_disk != NULL;
+    return w->told != NULL && w->is_told != NULL && w->was_told != NULL && w->seen_on_disk != NULL;
 }
 
 void sim_watch_free(struct sim_master *m)
@@ -27,6 +28,7 @@ void sim_watch_free(struct sim_master *m)
         free(m->watch->issued);
         free(m->watch->told);
         free(m->watch->is_told);
+        free(m->watch->was_told);
         free(m->watch->seen_on_disk);
         free(m->watch);
         m->watch = NULL;
@@ -47,6 +49,7 @@ void sim_watch_up(const struct sim_master *m)
 {
     struct sim_watch *w = m->watch;
     memset(w->seen_on_disk, 0, m->config.slice_count * sizeof *w->seen_on_disk);
+    memcpy(w->was_told, w->is_told, m->config.slice_count * sizeof *w->was_told);
     w->finals_seen = 0;
 }
 
@@ -136,14 +139,16 @@ static void check_vote(struct sim *s, const struct sim_master *m, const struct r
 {
     const struct sim_node *n = node_of_peer(s, &v->worker);
     REQUIRE(n != NULL, "master %u records a vote of nobody", m->job);
-    REQUIRE(was_issued(m->watch, v->slice, v->attempt, n->index),
-            "master %u counts node %u's vote on slice %llu, attempt %llx, never given to it",
-            m->job, n->index, LLU(v->slice), LLU(v->attempt));
     const struct vote_claim claim = {m->config.job, m->config.run, v->slice, v->attempt,
                                      v->outputs};
     REQUIRE(truth_check(&n->key, &claim, &v->signature),
             "master %u counts node %u's vote on slice %llu, signed for something else", m->job,
             n->index, LLU(v->slice));
+    REQUIRE(was_issued(m->watch, v->slice, v->attempt, n->index),
+            "master %u counts node %u's vote on slice %llu, attempt %llx, never given to it",
+            m->job, n->index, LLU(v->slice), LLU(v->attempt));
+    REQUIRE(v->prefix == n->prefix, "master %u records another network for node %u", m->job,
+            n->index);
     REQUIRE(v->own == (n->index == m->job), "master %u takes node %u for its own", m->job,
             n->index);
 }

@@ -51,6 +51,7 @@ static void check_outcome(struct sim *s, const struct sim_master *m)
     }
     switch (m->state) {
     case JOB_FOUND:
+        REQUIRE(all || m->config.stop != STOP_ALL, "found, but not all slices were looked at");
         REQUIRE(lowest != BITSET_NONE, "found, but no final slice holds an answer");
         for (uint64_t i = 0; i < lowest && m->config.stop == STOP_LOWEST; i++) {
             const struct record_final *f = sim_disk_final(&m->disk, i, false);
@@ -100,6 +101,7 @@ void sim_watch_end(struct sim *s)
         const struct sim_master *m = &s->masters[i];
         check_outcome(s, m);
         sim_watch_replay(s, m);
+        sim_watch_credit(s, m);
         uint64_t least =
             (uint64_t)m->config.slice_count * (s->scenario->proof ? 1 : s->scenario->quorum);
         bool peaceful = s->scenario->faults == 0 && s->scenario->done_s == 0;

@@ -123,6 +123,9 @@ void sim_watch_step(struct sim *s, struct sim_master *m)
     REQUIRE(m->config.slots_max == 0 || master_hired_slots(core) <= m->config.slots_max,
             "master %u hires %u slots of %u", m->job, master_hired_slots(core),
             m->config.slots_max);
+    if (s->events % REPLAYED_EVERY == 0) {
+        sim_watch_replay(s, m);
+    }
     REQUIRE(core->ack_count <= ASKED_MAX && core->sealing_count <= m->config.slice_count,
             "master %u: a queue grows without bound", m->job);
 }
@@ -165,6 +168,34 @@ static void check_replay(struct sim *s, const struct sim_master *m)
         }
     }
     master_free(again);
+}
+
+/* Whose votes agreed with what became final in this life of the master: as many as it has counted.
+ */
+static void check_credit(struct sim *s, const struct sim_master *m, const struct worker_entry *w)
+{
+    uint32_t accepted = 0;
+    for (uint64_t slice = 0; slice < m->config.slice_count; slice++) {
+        const struct record_final *f = &m->watch->told[slice];
+        if (!master_slice_final(m->core, slice) || m->watch->was_told[slice] ||
+            f->basis == BASIS_GIVEN_UP) {
+            continue;
+        }
+        accepted += sim_disk_voted(&m->disk, slice, &w->plan.peer, &f->outputs);
+    }
+    REQUIRE(w->liar || w->accepted == accepted,
+            "worker %u has credit for %u votes at master %u, %u were accepted", w->plan.index,
+            w->accepted, m->job, accepted);
+}
+
+void sim_watch_credit(struct sim *s, const struct sim_master *m)
+{
+    if (s->failed || m->core == NULL || m->core->broken) {
+        return;
+    }
+    for (const struct worker_entry *w = m->core->roster.first; w != NULL; w = w->next) {
+        check_credit(s, m, w);
+    }
 }
 
 void sim_watch_replay(struct sim *s, const struct sim_master *m)

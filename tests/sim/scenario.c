@@ -41,6 +41,19 @@ static const struct sim_scenario scenarios[] = {
      .own_slots = 2,
      .answer_every = 20,
      .faults = ALL_FAULTS | SIM_AIMED_CRASH},
+    {.name = "every",
+     .slices_min = 4,
+     .slices_max = 60,
+     .masters = 1,
+     .workers = 4,
+     .quorum = 1,
+     .proof = true,
+     .judged = true,
+     .search = true,
+     .own_slots = 1,
+     .answer_every = 6,
+     .role_count = {[SIM_LIAR] = 1},
+     .faults = ALL_FAULTS | SIM_AIMED_CRASH},
     {.name = "lowest",
      .slices_min = 4,
      .slices_max = 60,
@@ -273,7 +286,7 @@ static const struct sim_scenario scenarios[] = {
      .quorum = 2,
      .own_slots = -1,
      .time_limit_s = 3600,
-     .done_s = 400,
+     .done_s = 900,
      .role_count = {[SIM_HOG] = 3},
      .faults = 0},
     {.name = "hired", /* as few as are hired at once could all be such */
@@ -311,7 +324,13 @@ static const struct sim_scenario scenarios[] = {
      .faults = SIM_BREAKS},
 };
 
-enum { SCENARIO_COUNT = sizeof scenarios / sizeof scenarios[0], APART_COUNT = 1 };
+enum {
+    SCENARIO_COUNT = sizeof scenarios / sizeof scenarios[0],
+    APART_COUNT = 1, /* the last of them: no seed takes those by itself */
+    SEEDED_COUNT = SCENARIO_COUNT - APART_COUNT,
+    CRASH_COMMITS = 40, /* crashes are aimed at the first so many */
+    CRASH_RESULTS = 60,
+};
 
 const struct sim_scenario *sim_scenario_at(size_t index)
 {
@@ -320,7 +339,9 @@ const struct sim_scenario *sim_scenario_at(size_t index)
 
 const struct sim_scenario *sim_scenario_of_seed(uint64_t seed)
 {
-    return &scenarios[seed % (SCENARIO_COUNT - APART_COUNT)]; /* those are the last */
+    const struct sim_scenario *c = &scenarios[seed % SEEDED_COUNT];
+    assert(!c->apart);
+    return c;
 }
 
 const struct sim_scenario *sim_scenario_named(const char *name)
@@ -409,6 +430,32 @@ static void build_master(struct sim *s, uint32_t index)
     sim_orders_plan(s, m);
 }
 
+/*
+ * Every second seed has only some kinds of its scenario's faults, and them rarely or densely: what
+ * one kind breaks alone another may heal. The aimed crashes walk their whole grid, each commit at
+ * each of its moments, each scenario from a corner of its own.
+ */
+static void draw_faults(struct sim *s)
+{
+    const struct sim_scenario *c = s->scenario;
+    s->kinds = c->faults;
+    s->pace = 100;
+    if (sim_chance(&s->faults, 50)) {
+        s->kinds &= (uint32_t)random_u64(&s->faults) | SIM_ALWAYS;
+        s->pace = (uint32_t)sim_between(&s->faults, 20, 300);
+    }
+    uint64_t corner = (uint64_t)(c - scenarios);
+    uint64_t turn = c == sim_scenario_of_seed(s->seed) ? s->seed / SEEDED_COUNT : s->seed;
+    if ((c->faults & SIM_AIMED_CRASH) != 0) {
+        s->crash_commit = 1 + turn % CRASH_COMMITS;
+        s->crash_moment = (uint32_t)((turn + turn / CRASH_COMMITS + corner) % 3);
+    }
+    if ((c->faults & SIM_AIMED_WORKER) != 0) {
+        s->crash_result = 1 + turn % CRASH_RESULTS;
+        s->result_moment = (uint32_t)((turn + turn / CRASH_RESULTS + corner) % SIM_RESULT_MOMENTS);
+    }
+}
+
 void sim_scenario_build(struct sim *s)
 {
     const struct sim_scenario *c = s->scenario;
@@ -433,14 +480,7 @@ void sim_scenario_build(struct sim *s)
                      ? 0
                      : sim_between(&s->random, 2 * SIM_S, (c->long_slices ? 240 : 120) * SIM_S);
     s->calm = c->faults == 0;
-    if ((c->faults & SIM_AIMED_CRASH) != 0) {
-        s->crash_commit = 1 + s->seed / SCENARIO_COUNT % 40;
-        s->crash_moment = (uint32_t)(s->seed / SCENARIO_COUNT % 3);
-    }
-    if ((c->faults & SIM_AIMED_WORKER) != 0) {
-        s->crash_result = 1 + s->seed / SCENARIO_COUNT % 60;
-        s->result_moment = (uint32_t)(s->seed / SCENARIO_COUNT % SIM_RESULT_MOMENTS);
-    }
+    draw_faults(s);
     /*
      * Done in time: half-open links are found out, leases of what silent workers hold run out,
      * each a few times over; then the work itself, on the slowest honest worker alone.

@@ -78,6 +78,7 @@ enum sim_faults {
     SIM_ISLANDS = 8192,       /* a machine reaches nobody for a while, and nobody reaches it */
     SIM_ALL_DOWN = 16384,     /* everything crashes at once */
     SIM_AIMED_WORKER = 32768, /* one crash of a worker, around one result: the seed says which */
+    SIM_ALWAYS = SIM_COMMIT_CRASHES | SIM_AIMED_CRASH | SIM_NEWCOMERS | SIM_AIMED_WORKER,
 };
 
 /* One row of scenario.c's table. Counts of roles; the rest of the workers are honest. */
@@ -286,6 +287,8 @@ struct sim {
     uint64_t now_us;
     uint64_t events;
     uint32_t said;    /* requests of villains */
+    uint32_t kinds;   /* enum sim_faults: those of its scenario that this seed has */
+    uint32_t pace;    /* percent: how long it is between them */
     uint64_t calm_us; /* faults stop then */
     bool calm;
     uint64_t deadline_us;
@@ -397,6 +400,7 @@ void sim_watch_step(struct sim *s, struct sim_master *m);
 void sim_watch_run(struct sim *s, const struct sim_node *n, const struct sim_place *p);
 void sim_watch_worker(struct sim *s, const struct sim_node *n);
 void sim_watch_replay(struct sim *s, const struct sim_master *m); /* its ledger is its memory */
+void sim_watch_credit(struct sim *s, const struct sim_master *m); /* before a life ends */
 void sim_watch_late(struct sim *s); /* the run takes too long: says what waits */
 void sim_watch_end(struct sim *s);
 void sim_watch_cleared(struct sim *s); /* some time after the end */

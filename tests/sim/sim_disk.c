@@ -114,6 +114,21 @@ const struct record_vote *sim_disk_vote(const struct sim_disk *d, uint64_t slice
     return r != NULL ? &r->vote : NULL;
 }
 
+bool sim_disk_voted(const struct sim_disk *d, uint64_t slice, const struct digest *worker,
+                    const struct digest *outputs)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        for (size_t k = 0; k < d->batches[i].count; k++) {
+            const struct record *r = &d->batches[i].records[k];
+            if (r->kind == RECORD_VOTE && r->vote.slice == slice &&
+                digest_equal(&r->vote.worker, worker) && digest_equal(&r->vote.outputs, outputs)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 const struct record_output *sim_disk_output(const struct sim_disk *d, uint64_t slice,
                                             uint64_t attempt, bool all)
 {

@@ -36,6 +36,8 @@ void sim_disk_crash(struct sim_disk *d, size_t torn);
 const struct record_final *sim_disk_final(const struct sim_disk *d, uint64_t slice, bool all);
 const struct record_vote *sim_disk_vote(const struct sim_disk *d, uint64_t slice, uint64_t attempt,
                                         bool all);
+bool sim_disk_voted(const struct sim_disk *d, uint64_t slice, const struct digest *worker,
+                    const struct digest *outputs); /* for these; in the whole */
 const struct record_output *sim_disk_output(const struct sim_disk *d, uint64_t slice,
                                             uint64_t attempt, bool all);
 

@@ -49,6 +49,7 @@ void sim_master_down(struct sim *s, struct sim_master *m)
     if (m->core == NULL) {
         return;
     }
+    sim_watch_credit(s, m);
     size_t first = m->disk.durable;
     sim_disk_crash(&m->disk, (size_t)random_below(&s->faults, m->disk.syncing + 1));
     sim_watch_durable(s, m, first); /* durable, though nobody was told */
@@ -97,7 +98,7 @@ static uint32_t crash_moment(struct sim *s, const struct sim_master *m)
     if (m->job == 0 && m->disk.commits == s->crash_commit) {
         return s->crash_moment;
     }
-    if ((s->scenario->faults & SIM_COMMIT_CRASHES) != 0 && sim_chance(&s->faults, 25)) {
+    if ((s->kinds & SIM_COMMIT_CRASHES) != 0 && sim_chance(&s->faults, 25)) {
         return (uint32_t)random_below(&s->faults, 3);
     }
     return 3;

@@ -6,7 +6,11 @@
 
 #include "tests/sim/sim.h"
 
-enum { ASKED_MAX = 4096, ACTIONS_MAX = 10000 };
+enum {
+    ASKED_MAX = 4096,
+    ACTIONS_MAX = 10000,
+    REPLAYED_EVERY = 64, /* events: more would cost more than all else */
+};
 
 struct issued {
     uint64_t slice;
@@ -28,6 +32,7 @@ struct sim_watch {
     size_t asked_count;
     struct record_final *told; /* by slice; attempt and basis 0: not told final yet */
     bool *is_told;
+    bool *was_told;         /* when its present life began */
     uint64_t *seen_on_disk; /* by slice: the sum of the attempts that were there */
     uint64_t finals_seen;   /* of its present life */
     bool ending;            /* of its present life: decided */

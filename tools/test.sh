@@ -68,7 +68,7 @@ build()
         run "$preset-build" cmake --build --preset "$preset" -j "$JOBS" "$@"
 }
 
-# looks_around PRESET: what this machine refuses of what the preset's tests need.
+# look_around PRESET: what this machine refuses of what the preset's tests need.
 look_around()
 {
     local before=${#lacks[@]} fuzz=build/fuzz/tests/fuzz/fuzz_hex

@@ -31,6 +31,8 @@ struct peer {
         reached_from; /* who has dialled it last, and said HELLO; ADDR_NONE: nobody so far */
     uint64_t reached_ms;
     struct sandbox *sandbox;
+    struct limits caps;    /* of one slice */
+    uint64_t budget_bytes; /* of all: caps.h */
     struct transfer *transfer;
     struct labour *labour;
     struct leads *leads;

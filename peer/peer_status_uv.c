@@ -64,6 +64,9 @@ void peer_tell_status(void *arg, struct peer_status *out)
         .bytes_received = counts.bytes_received,
         .jobs_mastered = leads_running(p->leads),
         .jobs_worked_on = stats.engagement_count,
+        .memory_bytes_max = p->caps.memory_bytes,
+        .output_bytes_max = p->caps.output_bytes,
+        .budget_bytes = p->budget_bytes,
         .up_ms = clock_now_ms() - p->started_ms,
     };
     (void)snprintf(out->tier, sizeof out->tier, "%s", tier_name(s->tier));

@@ -14,6 +14,7 @@
 #include "common/random_sys.h"
 #include "jobs/program.h"
 #include "peer/peer_inside.h"
+#include "peer/sandbox/caps.h"
 #include "peer/user_sys.h"
 
 enum {
@@ -200,6 +201,8 @@ static void on_sandbox_state(void *arg, const struct sandbox_state *state)
 static enum pn_status open_sandbox(struct peer *p)
 {
     char scratch[STORE_PATH_MAX];
+    p->caps = caps_of_machine(sandbox_ram_bytes());
+    p->budget_bytes = caps_budget(sandbox_ram_bytes());
     (void)snprintf(scratch, sizeof scratch, "%s/scratch", p->config->data_dir);
     if (mkdir(scratch, 0700) != 0 && access(scratch, W_OK) != 0) {
         return pn_fail(&p->err, PN_E_SYSTEM, "%s: cannot be made", scratch);
@@ -210,7 +213,8 @@ static enum pn_status open_sandbox(struct peer *p)
         .slot_count = p->config->slot_count > 0 ? p->config->slot_count : 1,
         .normal_priority = p->config->embedded || p->config->normal_priority,
         .scratch_path = scratch,
-        .caps = LIMITS_MAX,
+        .caps = p->caps,
+        .budget_bytes = p->budget_bytes,
     };
     return sandbox_new(&p->loop, &options, on_sandbox_state, p, &p->sandbox, &p->err);
 }
@@ -228,6 +232,7 @@ static enum pn_status open_labour(struct peer *p)
         .peer_id = *link_context_peer_id(p->context),
         .wishes = {.program_count = c->program_count,
                    .owner_count = c->owner_count,
+                   .caps = p->caps,
                    .tier_reason = "",
                    .has_program = peer_has_program},
         .slots = (uint16_t)c->slot_count,

@@ -12,6 +12,7 @@
 
 #include "jobs/program.h"
 #include "peer/peer.h"
+#include "peer/sandbox/caps.h"
 #include "tools/client_sys.h"
 #include "tools/commands.h"
 #include "tools/endpoint.h"
@@ -175,6 +176,23 @@ static void check_sandbox(struct doctor *d, struct check *out)
     }
 }
 
+static void check_memory(struct doctor *d, struct check *out)
+{
+    const json_t *peer = d->client != NULL ? client_peer(d->client) : NULL;
+    const struct limits caps = caps_of_machine(sandbox_ram_bytes());
+    const double mebibyte = 1 << 20;
+    double memory = (double)caps.memory_bytes;
+    double output = (double)caps.output_bytes;
+    double budget = (double)caps_budget(sandbox_ram_bytes());
+    if (peer != NULL) {
+        memory = progress_number(peer, "memory_bytes_max");
+        output = progress_number(peer, "output_bytes_max");
+        budget = progress_number(peer, "budget_bytes");
+    }
+    say(out, FINE, "", "a slice may ask for %.0f MiB and %.0f MiB of outputs, all for %.0f MiB",
+        memory / mebibyte, output / mebibyte, budget / mebibyte);
+}
+
 static bool dial(const struct addrinfo *at)
 {
     int error = ETIMEDOUT;
@@ -247,7 +265,8 @@ static const struct {
     void (*look)(struct doctor *d, struct check *out);
 } CHECKS[] = {
     {"programs", check_programs}, {"data", check_data},       {"peer", check_peer},
-    {"listening", check_reached}, {"sandbox", check_sandbox}, {"tracker", check_tracker},
+    {"listening", check_reached}, {"sandbox", check_sandbox}, {"memory", check_memory},
+    {"tracker", check_tracker},
 };
 
 /* --- the command --- */

@@ -28,6 +28,7 @@ static void print_trackers(const json_t *peer)
 
 static void print_peer(const json_t *peer)
 {
+    const double MEBIBYTE = 1 << 20;
     char line[PROGRESS_BYTES];
     char text[HUMAN_BYTES];
     (void)printf("peer %s\n", progress_text(peer, "id"));
@@ -44,6 +45,11 @@ static void print_peer(const json_t *peer)
         (void)printf("             %s\n             %s\n", progress_text(peer, "tier_reason"),
                      progress_text(peer, "tier_remedy"));
     }
+    (void)printf(
+        "  limits     %.0f MiB of memory and %.0f MiB of outputs a slice, %.0f MiB in all\n",
+        progress_number(peer, "memory_bytes_max") / MEBIBYTE,
+        progress_number(peer, "output_bytes_max") / MEBIBYTE,
+        progress_number(peer, "budget_bytes") / MEBIBYTE);
     (void)printf("  jobs       leads %.0f, works on %.0f\n", progress_number(peer, "jobs_mastered"),
                  progress_number(peer, "jobs_worked_on"));
     (void)printf("  links      %.0f to other peers; %s bytes of files sent, ",

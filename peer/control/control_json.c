@@ -169,6 +169,9 @@ json_t *control_json_peer(const struct peer_status *s)
     put_text(&o, "tier", s->tier);
     put_text(&o, "tier_reason", s->tier_reason);
     put_text(&o, "tier_remedy", s->tier_remedy);
+    put_number(&o, "memory_bytes_max", s->memory_bytes_max);
+    put_number(&o, "output_bytes_max", s->output_bytes_max);
+    put_number(&o, "budget_bytes", s->budget_bytes);
     put_waiting(&o, &s->waiting);
     json_t *trackers = json_array();
     for (uint32_t i = 0; i < s->tracker_count; i++) {

@@ -189,6 +189,9 @@ struct peer_status {
     char tier[16];                        /* of the sandbox: "full", "reduced", "none" */
     char tier_reason[WAITING_TEXT_BYTES]; /* what refused; empty for "full" */
     char tier_remedy[WAITING_TEXT_BYTES];
+    uint64_t memory_bytes_max; /* of one slice */
+    uint64_t output_bytes_max;
+    uint64_t budget_bytes;  /* memory and outputs of all slices together */
     struct waiting waiting; /* an idle peer: for whom, where */
     struct tracker_status trackers[TRACKERS_SHOWN_MAX];
     uint32_t tracker_count;

@@ -6,6 +6,7 @@ enum {
     INODES = 16 * 1024, /* about 16 MiB of the kernel's memory at worst */
     OPEN_FILES = 1024,
     TMP_BYTES_LEAST = 1 << 20,
+    OWN_PROGRAM_BYTES = 16 << 20,
 };
 
 static enum pn_status check(const char *what, uint64_t asked, uint64_t cap, struct pn_err *err)
@@ -34,6 +35,26 @@ enum pn_status caps_check(const struct limits *asked, const struct limits *caps,
         status = check("output", asked->output_bytes, caps->output_bytes, err);
     }
     return status;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+struct limits caps_of_machine(uint64_t ram_bytes)
+{
+    struct limits caps = LIMITS_MAX;
+    uint64_t memory = larger(caps_budget(ram_bytes), LIMITS_DEFAULT.memory_bytes);
+    uint64_t output = larger(ram_bytes / 8, LIMITS_DEFAULT.output_bytes);
+    caps.memory_bytes = memory < caps.memory_bytes ? memory : caps.memory_bytes;
+    caps.output_bytes = output < caps.output_bytes ? output : caps.output_bytes;
+    return caps;
+}
+
+uint64_t caps_budget(uint64_t ram_bytes) { return ram_bytes / 4 * 3; }
+
+uint64_t caps_weight(const struct limits *asked, bool own_program)
+{
+    return own_program ? OWN_PROGRAM_BYTES + asked->output_bytes
+                       : asked->memory_bytes + 2 * asked->output_bytes;
 }
 
 struct order_limits caps_order(const struct limits *asked)

@@ -15,6 +15,23 @@
 enum pn_status caps_check(const struct limits *asked, const struct limits *caps,
                           struct pn_err *err);
 
+/*
+ * What a machine with so much memory gives to one slice at most: three quarters of it, and an
+ * eighth to the outputs, which are held in memory, as /tmp is once more. Never less than a manifest
+ * that asks for nothing special: LIMITS_DEFAULT.
+ */
+struct limits caps_of_machine(uint64_t ram_bytes);
+
+/* What it promises to all running slices together. A slice that runs alone is not measured by it.
+ */
+uint64_t caps_budget(uint64_t ram_bytes);
+
+/*
+ * What a slice may take of that. Programs of our own hold a few MiB whatever the job, and have no
+ * use for /tmp: only their outputs count in full.
+ */
+uint64_t caps_weight(const struct limits *asked, bool own_program);
+
 /* The amounts of a sandbox for limits that were checked; what no manifest names has a fixed value.
  */
 struct order_limits caps_order(const struct limits *asked);

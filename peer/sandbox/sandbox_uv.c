@@ -51,6 +51,7 @@ struct sandbox {
     uint64_t restart_ms;
     struct slice_run *runs;
     uint32_t run_count;
+    uint64_t weight; /* of all runs */
     uint32_t next_id;
     /* scratch of sandbox_run */
     struct environment environment;
@@ -70,6 +71,7 @@ static void take_off_list(struct sandbox *s, struct slice_run *run)
     }
     *at = run->next;
     s->run_count--;
+    s->weight -= run->weight;
 }
 
 /* A slice that is to end is given the time to do it. */
@@ -443,6 +445,13 @@ void sandbox_close(struct sandbox *s)
 
 const struct sandbox_state *sandbox_state(const struct sandbox *s) { return &s->state; }
 
+uint64_t sandbox_ram_bytes(void)
+{
+    uint64_t total = uv_get_total_memory();
+    uint64_t allowed = uv_get_constrained_memory();
+    return allowed != 0 && allowed < total ? allowed : total;
+}
+
 uint32_t sandbox_running(const struct sandbox *s) { return s->run_count; }
 
 void sandbox_kill(struct sandbox *s, uint32_t id)
@@ -477,7 +486,16 @@ static enum pn_status check_order(const struct sandbox *s, const struct sandbox_
         return pn_fail(err, PN_E_TOO_BIG, "sandbox: %u files, at most %d, or a folder",
                        order->file_count, SANDBOX_FILES_MAX);
     }
-    return caps_check(&order->limits, &s->options.caps, err);
+    enum pn_status status = caps_check(&order->limits, &s->options.caps, err);
+    uint64_t weight = caps_weight(&order->limits, order->program == PROGRAM_OWN);
+    if (status == PN_OK && s->run_count > 0 && s->options.budget_bytes != 0 &&
+        s->weight + weight > s->options.budget_bytes) {
+        return pn_fail(err, PN_E_BUSY,
+                       "sandbox: what runs may take %" PRIu64 " MiB of memory; %" PRIu64
+                       " more would be over this machine's %" PRIu64,
+                       s->weight >> 20, weight >> 20, s->options.budget_bytes >> 20);
+    }
+    return status;
 }
 
 static enum pn_status add_folder(struct sandbox *s, uint32_t id, struct parcel *p, int *folder_fd,
@@ -605,6 +623,8 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
     run->next = s->runs;
     s->runs = run;
     s->run_count++;
+    run->weight = caps_weight(&order->limits, order->program == PROGRAM_OWN);
+    s->weight += run->weight;
     *run_id = run->id;
     return PN_OK;
 }

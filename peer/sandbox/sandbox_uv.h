@@ -47,6 +47,8 @@ struct sandbox_options {
     const char *scratch_path;
     /* The volunteer's caps: a slice that asks for more is refused, not run with less. */
     struct limits caps;
+    /* What all running slices together may take of the memory (caps.h); 0: no matter. */
+    uint64_t budget_bytes;
 };
 
 /* Called when the state changes: ready after a start, not ready when the launcher has died. */
@@ -117,7 +119,8 @@ typedef void (*sandbox_on_end)(void *arg, const struct sandbox_result *result);
 /*
  * Starts one slice, as soon as the launcher takes the order; never waits for it. on_end comes
  * exactly once, later, also for a slice that could not start; not when this call fails: PN_E_BUSY
- * (all slots in use, or the launcher is being started: on_state tells), PN_E_DENIED (limits over
+ * (all slots in use, or the budget: another run's end helps; or the
+ * launcher is being started: on_state tells), PN_E_DENIED (limits over
  * the caps, or the tier does not allow this program; the text says which), PN_E_TOO_BIG,
  * PN_E_SYSTEM. on_line may be NULL. *run names it for sandbox_kill.
  */
@@ -132,6 +135,9 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
  * turn to die like any of them (share_uv.h): measured 30 to 600 ms beside four to a processor.
  */
 void sandbox_kill(struct sandbox *s, uint32_t run);
+
+/* Memory of this machine, or of the container that we are in: what caps.h starts from. */
+uint64_t sandbox_ram_bytes(void);
 
 /* Runs that have not ended. */
 uint32_t sandbox_running(const struct sandbox *s);

@@ -34,6 +34,7 @@ struct slice_run {
     uint32_t id;
     struct parcel *parcel;        /* its order, which did not fit the socket yet; NULL: sent */
     bool kill_wanted;             /* the owner's: nor did the order to end it */
+    uint64_t weight;              /* the owner's: of its budget */
     bool killed;                  /* the owner's: it was ordered to end */
     struct slice_run_owner owner; /* sandbox is NULL after slice_run_close */
     sandbox_on_line on_line;

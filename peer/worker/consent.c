@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "peer/sandbox/caps.h"
+
 static bool named(const struct wishes *w, const char *program)
 {
     size_t len = strcspn(program, "@");
@@ -37,7 +39,7 @@ enum pn_status consent_check(const struct wishes *w, const struct manifest *m, s
             return pn_fail(err, PN_E_DENIED, "program %s is not among those allowed by --jobs",
                            m->args[0]);
         }
-        return PN_OK;
+        return caps_check(&m->limits, &w->caps, err);
     }
     if (w->jobs != CONSENT_ANY && !owner_welcome(w, &m->owner)) {
         char owner[13];
@@ -50,7 +52,7 @@ enum pn_status consent_check(const struct wishes *w, const struct manifest *m, s
         return pn_fail(err, PN_E_UNSUPPORTED, "foreign programs need a full sandbox: %s",
                        w->tier_reason);
     }
-    return PN_OK;
+    return caps_check(&m->limits, &w->caps, err);
 }
 
 enum pn_status papers_check(const struct manifest *m, const struct digest *job,

@@ -22,6 +22,7 @@ struct wishes {
     uint32_t program_count;
     struct public_key owners[CONSENT_OWNERS_MAX];
     uint32_t owner_count;
+    struct limits caps;      /* of one slice; 0: none */
     bool foreign_contained;  /* the sandbox is full: foreign programs can be let in at all */
     const char *tier_reason; /* why not; borrowed */
     /* Is "nonce@1" among the own programs? */

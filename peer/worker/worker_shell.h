@@ -128,6 +128,7 @@ struct labour {
 void labour_event(struct labour *l, struct deferred *d, const struct worker_event *ev,
                   const char *text);
 void labour_step_now(struct labour *l, struct worker_event *ev); /* not while l->stepping */
+void labour_start_waiting(struct labour *l); /* tasks for which the sandbox had no room */
 void labour_pin(struct labour *l);
 void labour_unpin(struct labour *l);
 __attribute__((format(printf, 2, 3))) void labour_log_run(struct labour *l, const char *format,

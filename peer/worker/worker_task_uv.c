@@ -256,6 +256,7 @@ static void on_end(void *arg, const struct sandbox_result *r)
     (void)snprintf(t->text, sizeof t->text, "%s", r->text);
     t->work.data = t;
     (void)uv_queue_work(t->of->config.loop, &t->work, collect_work, after_collect);
+    labour_start_waiting(t->of);
 }
 
 static void fail(struct task *t, const char *text)
@@ -301,8 +302,8 @@ static void try_start(struct task *t)
         t->state = TASK_RUNNING;
         labour_log_run(t->of, "start %s %llu %016llx", job, (unsigned long long)t->slice,
                        (unsigned long long)t->attempt);
-    } else if (status == PN_E_BUSY && !sandbox_state(t->of->config.sandbox)->ready) {
-        t->state = TASK_WAITING; /* the launcher is being started: task_retry */
+    } else if (status == PN_E_BUSY) {
+        t->state = TASK_WAITING; /* for the launcher's start or another's end: task_retry */
     } else {
         fail(t, err.text);
     }

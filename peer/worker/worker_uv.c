@@ -564,7 +564,14 @@ void labour_sandbox_changed(struct labour *l)
     const struct sandbox_state *s = sandbox_state(l->config.sandbox);
     l->config.wishes.foreign_contained = s->ready && s->tier == SANDBOX_FULL;
     l->config.wishes.tier_reason = s->reason;
-    for (uint32_t i = 0; s->ready && i < l->place_count; i++) {
+    if (s->ready) {
+        labour_start_waiting(l);
+    }
+}
+
+void labour_start_waiting(struct labour *l)
+{
+    for (uint32_t i = 0; i < l->place_count; i++) {
         task_retry(&l->tasks[i]);
     }
 }

@@ -90,6 +90,24 @@ static void named_programs_only(void **state)
     key_pair_free(owner);
 }
 
+/* Whoever brings it, and named to whoever asks why. */
+static void limits_over_the_machines(void **state)
+{
+    (void)state;
+    struct pn_err err;
+    struct key_pair *owner = owner_new(1);
+    struct wishes w = DEFAULT;
+    w.caps = LIMITS_MAX;
+    assert_int_equal(verdict(&w, PROGRAM_OWN, "nonce@1", owner, &err), PN_OK);
+    w.caps.memory_bytes = LIMITS_DEFAULT.memory_bytes - 1;
+    assert_int_equal(verdict(&w, PROGRAM_OWN, "nonce@1", owner, &err), PN_E_DENIED);
+    assert_string_equal(err.text, "limits: memory = 536870912 asked for, at most 536870911 on this "
+                                  "machine");
+    w.jobs = CONSENT_ANY;
+    assert_int_equal(verdict(&w, PROGRAM_SYSTEM, "sh", owner, &err), PN_E_DENIED);
+    key_pair_free(owner);
+}
+
 /* Everything in order; each test then spoils one thing. */
 struct papers {
     struct manifest m;
@@ -199,6 +217,7 @@ int main(void)
         cmocka_unit_test(own_programs_of_anybody_by_default),
         cmocka_unit_test(a_welcome_owner_may_bring_programs),
         cmocka_unit_test(named_programs_only),
+        cmocka_unit_test(limits_over_the_machines),
         cmocka_unit_test(papers_in_order_are_accepted),
         cmocka_unit_test(spoiled_papers_are_refused),
         cmocka_unit_test(the_highest_serial_counts),

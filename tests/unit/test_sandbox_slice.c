@@ -127,6 +127,28 @@ static void environment_is_ours_first(void **state)
     free(e);
 }
 
+/* What a plain manifest asks for runs on any machine, and what is over it is refused. */
+static void caps_follow_the_machine(void **state)
+{
+    (void)state;
+    static const uint64_t GIB = 1 << 30;
+    static const uint64_t rams[] = {0, 1 << 28, 1 << 30, (uint64_t)64 << 30, UINT64_MAX};
+    struct pn_err err;
+    for (size_t i = 0; i < sizeof rams / sizeof rams[0]; i++) {
+        struct limits caps = caps_of_machine(rams[i]);
+        assert_int_equal(caps_check(&LIMITS_DEFAULT, &caps, &err), PN_OK);
+        assert_int_equal(caps_check(&caps, &LIMITS_MAX, &err), PN_OK);
+    }
+    struct limits caps = caps_of_machine(8 * GIB);
+    assert_int_equal(caps.memory_bytes, 6 * GIB);
+    assert_int_equal(caps.output_bytes, GIB);
+    assert_int_equal(caps_check(&LIMITS_MAX, &caps, &err), PN_E_DENIED);
+    /* Sixteen slots of our own programs beside each other, as ever; foreign ones when they fit. */
+    assert_true(16 * caps_weight(&LIMITS_DEFAULT, true) <= caps_budget(8 * GIB));
+    assert_true(9 * caps_weight(&LIMITS_DEFAULT, false) <= caps_budget(8 * GIB));
+    assert_true(10 * caps_weight(&LIMITS_DEFAULT, false) > caps_budget(8 * GIB));
+}
+
 static void caps_are_named(void **state)
 {
     (void)state;
@@ -157,6 +179,7 @@ int main(void)
         cmocka_unit_test(tail_keeps_both_ends),
         cmocka_unit_test(lines_come_when_complete),
         cmocka_unit_test(environment_is_ours_first),
+        cmocka_unit_test(caps_follow_the_machine),
         cmocka_unit_test(caps_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,12 +328,18 @@ void master_stats(const struct master *m, struct master_stats *out)
 {
     *out = m->stats;
     out->open_count = m->plan.open.count;
+    out->retry_count = m->plan.retries.count;
+    out->pull_count = m->pull_count;
+    out->late_count = 0;
+    out->resting_count = 0;
     out->running_count = 0;
     out->worker_count = 0;
     out->liar_count = 0;
     for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
         out->running_count += w->plan.outstanding;
+        out->late_count += w->enlisted ? w->plan.late_count : 0;
         out->worker_count += w->enlisted;
+        out->resting_count += w->enlisted && m->now_ms < w->rest_until_ms;
         out->liar_count += w->liar;
     }
     out->slot_count = m->roster.slot_count;

@@ -143,7 +143,11 @@ struct master_stats {
     uint64_t slice_count, final_count, failed_count, answer_count;
     uint64_t running_count; /* attempts that are not late */
     uint64_t open_count;
-    uint32_t worker_count; /* connected and enlisted */
+    uint64_t retry_count;   /* slices that wait until they are tried again */
+    uint32_t pull_count;    /* attempts whose outputs are on their way */
+    uint64_t late_count;    /* attempts of workers that are here and have not answered in time */
+    uint32_t worker_count;  /* connected and enlisted */
+    uint32_t resting_count; /* of these: get nothing for a while, having given up */
     uint32_t slot_count;
     uint32_t liar_count;
     uint32_t own_runs_wanted;

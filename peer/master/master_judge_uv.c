@@ -6,16 +6,6 @@
 #include "common/random_sys.h"
 #include "peer/master/master_shell.h"
 
-struct job_slice lead_slice(const struct lead *d, uint64_t slice)
-{
-    return (struct job_slice){
-        .argv = (const char *const *)d->manifest.args + 1,
-        .argc = d->manifest.arg_count - 1,
-        .index = slice,
-        .count = d->manifest.slice_count,
-    };
-}
-
 static struct file_set set_of(const struct lead *d, uint64_t slice, uint64_t attempt)
 {
     return (struct file_set){SET_OF_ATTEMPT, d->job, d->run, slice, attempt};

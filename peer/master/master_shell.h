@@ -180,9 +180,10 @@ void lead_unbench(struct lead *d, uint64_t slice);
 void lead_unbench_all(struct lead *d);
 /* After a restart: describes the answer of a run that has ended. */
 void lead_describe_again(struct lead *d, uint64_t slice);
-struct job_slice lead_slice(const struct lead *d, uint64_t slice);
 
 /* master_status.c */
-void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out);
+struct job_slice lead_slice(const struct lead *d, uint64_t slice);
+void lead_status(const struct lead *d, uint64_t now_ms, uint64_t now_wall_ms,
+                 struct job_status *out);
 
 #endif

@@ -1,10 +1,20 @@
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 
-#include "common/clock_sys.h"
 #include "peer/master/master_shell.h"
 
 enum { STILL_MS = 1000 }; /* that nothing is at work for a moment is no waiting */
+
+struct job_slice lead_slice(const struct lead *d, uint64_t slice)
+{
+    return (struct job_slice){
+        .argv = (const char *const *)d->manifest.args + 1,
+        .argc = d->manifest.arg_count - 1,
+        .index = slice,
+        .count = d->manifest.slice_count,
+    };
+}
 
 /* The run's counts, live or as they were at its end. */
 static struct master_stats stats_of(const struct lead *d)
@@ -92,51 +102,76 @@ static void fill_progress(const struct lead *d, uint64_t now_ms, struct job_stat
     fill_expectation(&e, out);
 }
 
-static void fill_waiting(const struct lead *d, const struct master_stats *s, uint64_t now_ms,
-                         struct job_status *out)
+__attribute__((format(printf, 2, 3))) static void say_cause(struct waiting *w, const char *format,
+                                                            ...)
 {
-    struct waiting *w = &out->waiting;
-    if (d->stalled_ms != 0 && d->state == JOB_RUNNING) {
-        w->waits = true;
-        w->for_ms = now_ms - d->stalled_ms;
-        (void)snprintf(w->cause, sizeof w->cause, "stalled: %s",
-                       d->of->ledger_failed ? d->of->ledger_failure.text : d->stall);
-        (void)snprintf(w->remedy, sizeof w->remedy,
-                       "the peer tries again by itself; its log says more");
-        return;
-    }
-    if (d->core == NULL && d->state == JOB_RUNNING && !d->in_ledger) {
-        const uint64_t wall_ms = clock_wall_ms();
-        const bool known = d->created_wall_ms > 0 && d->created_wall_ms < wall_ms;
-        w->waits = true;
-        w->for_ms = known ? wall_ms - d->created_wall_ms : 0;
-        (void)snprintf(w->cause, sizeof w->cause, "it was created, and not started");
-        (void)snprintf(w->remedy, sizeof w->remedy, "`preon job resume`, or `preon job rm` it");
-        return;
-    }
-    if (d->core == NULL || d->state != JOB_RUNNING || s->running_count > 0) {
-        return;
-    }
-    w->waits = true;
-    w->for_ms = now_ms - (d->busy_ms > d->started_ms ? d->busy_ms : d->started_ms);
-    if (s->short_of_voters) {
-        (void)snprintf(w->cause, sizeof w->cause, "%s%s",
-                       d->given_up[0] != '\0' ? "nobody here can run its slices: "
-                                              : "open slices want voters that are not there",
-                       d->given_up);
-        (void)snprintf(w->remedy, sizeof w->remedy, "start another `preon peer`");
-    } else if (s->worker_count == 0 || s->slot_count == 0) {
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(w->cause, sizeof w->cause, format, args);
+    va_end(args);
+}
+
+static void say_remedy(struct waiting *w, const char *remedy)
+{
+    (void)snprintf(w->remedy, sizeof w->remedy, "%s", remedy);
+}
+
+/* Why no slice of a run is at work. False: nobody knows of a reason. */
+static bool fill_standstill(const struct lead *d, const struct master_stats *s, struct waiting *w)
+{
+    const char *why = d->given_up[0] != '\0' ? d->given_up : "no reason was given";
+    if (s->short_of_voters && d->given_up[0] != '\0') {
+        say_cause(w, "nobody here can run its slices: %s", why);
+        say_remedy(w, "start another `preon peer`");
+    } else if (s->short_of_voters) {
+        say_cause(w, "open slices want voters that are not there");
+        say_remedy(w, "start another `preon peer`");
+    } else if (s->worker_count == 0 || (s->slot_count == 0 && s->resting_count == 0)) {
         uint64_t for_ms = w->for_ms;
         *w = d->of->waiting;
-        w->waits = true;
         w->for_ms = w->for_ms > 0 && w->for_ms < for_ms ? w->for_ms : for_ms;
     } else if (w->for_ms < STILL_MS) {
-        w->waits = false;
+        return false;
+    } else if (s->pull_count > 0) {
+        say_cause(w, "outputs of %u slice%s are on their way here", s->pull_count,
+                  s->pull_count == 1 ? "" : "s");
+        say_remedy(w, "who has them is slow, or this link is; others are asked in a while");
+    } else if (s->resting_count > 0) {
+        say_cause(w, "its workers rest after giving slices up: %s", why);
+        say_remedy(w, "they go on by themselves; start another `preon peer`");
+    } else if (s->retry_count > 0) {
+        say_cause(w, "%llu slice%s to be tried again: %s", (unsigned long long)s->retry_count,
+                  s->retry_count == 1 ? " is" : "s are", why);
+        say_remedy(w, "that is done by itself, within a minute");
+    } else if (s->late_count > 0) {
+        say_cause(w, "its workers have not answered in time");
+        say_remedy(w, "start another `preon peer`");
     } else {
-        (void)snprintf(w->cause, sizeof w->cause, "%s",
-                       d->pulls != NULL ? "outputs of its slices are on their way here"
-                                        : "its slices rest before their next try, or their outputs "
-                                          "are being checked");
+        say_cause(w, "the outputs of its slices are being checked");
+    }
+    return true;
+}
+
+static void fill_waiting(const struct lead *d, const struct master_stats *s, uint64_t now_ms,
+                         uint64_t now_wall_ms, struct waiting *w)
+{
+    if (d->state != JOB_RUNNING) {
+        return;
+    }
+    if (d->stalled_ms != 0) {
+        w->for_ms = now_ms - d->stalled_ms;
+        say_cause(w, "stalled: %s", d->of->ledger_failed ? d->of->ledger_failure.text : d->stall);
+        say_remedy(w, "the peer tries again by itself; its log says more");
+        w->waits = true;
+    } else if (!d->in_ledger) {
+        const bool known = d->created_wall_ms > 0 && d->created_wall_ms < now_wall_ms;
+        w->for_ms = known ? now_wall_ms - d->created_wall_ms : 0;
+        say_cause(w, "it was created, and not started");
+        say_remedy(w, "`preon job resume`, or `preon job rm` it");
+        w->waits = true;
+    } else if (d->core != NULL && s->running_count == 0) {
+        w->for_ms = now_ms - (d->busy_ms > d->started_ms ? d->busy_ms : d->started_ms);
+        w->waits = fill_standstill(d, s, w);
     }
 }
 
@@ -168,7 +203,8 @@ static void fill_assumption(const struct lead *d, struct job_status *out)
     }
 }
 
-void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
+void lead_status(const struct lead *d, uint64_t now_ms, uint64_t now_wall_ms,
+                 struct job_status *out)
 {
     static const char *const kinds[] = {"program", "file", "system"};
     const struct manifest *m = &d->manifest;
@@ -206,7 +242,7 @@ void lead_status(const struct lead *d, uint64_t now_ms, struct job_status *out)
         fill_progress(d, now_ms, out);
         fill_assumption(d, out);
     }
-    fill_waiting(d, &s, now_ms, out);
+    fill_waiting(d, &s, now_ms, now_wall_ms, &out->waiting);
     if (d->started_wall_ms > 0) {
         const uint64_t until_ms = d->ended_wall_ms > 0 ? d->ended_ms : now_ms;
         out->elapsed_ms = d->earlier_ms + until_ms - d->started_ms;

@@ -493,7 +493,7 @@ void leads_each(struct leads *l, void (*each)(void *arg, const struct job_status
     static struct job_status status; /* large; the loop's thread only */
     sort_newest_first(l);
     for (const struct lead *d = l->first; d != NULL; d = d->next) {
-        lead_status(d, clock_now_ms(), &status);
+        lead_status(d, clock_now_ms(), clock_wall_ms(), &status);
         fill_addresses(d, &status);
         each(arg, &status);
     }
@@ -506,7 +506,7 @@ enum pn_status leads_status(struct leads *l, const struct digest *job, struct jo
     if (d == NULL) {
         return PN_E_NOT_FOUND;
     }
-    lead_status(d, clock_now_ms(), out);
+    lead_status(d, clock_now_ms(), clock_wall_ms(), out);
     fill_addresses(d, out);
     return PN_OK;
 }

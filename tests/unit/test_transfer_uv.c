@@ -5,6 +5,8 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/random.h"
@@ -26,6 +28,16 @@ static struct transfer *transfers[PEERS];
 static bool readable;      /* what may_read says */
 static uint64_t cut_after; /* frames to deliver before all links are closed; 0: never */
 static struct pn_err err;
+
+static time_t hours_later_s; /* how far our clock is ahead; not libuv's */
+
+/* In the place of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = (int)syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec += clock == CLOCK_BOOTTIME ? hours_later_s : 0;
+    return result;
+}
 
 /* As the peer shell does: the rooms hear of a closed link later, once. */
 static void bury(struct end *e)
@@ -101,6 +113,29 @@ static void on_pressure(void *arg, bool stop_reading)
     (void)stop_reading;
 }
 
+/* Peer 0 knows of another source. */
+static const struct addr other = {.family = ADDR_V4, .ip = {198, 51, 100, 7}, .port = 4000};
+static uint32_t named_count; /* how often others heard of it */
+
+static uint32_t others(void *arg, const struct port *p, const struct file_set *set,
+                       struct addr addrs[DATA_ERROR_ADDRS_MAX])
+{
+    (void)arg;
+    (void)p;
+    assert_int_equal(set->kind, SET_OF_JOB);
+    addrs[0] = other;
+    return 1;
+}
+
+static void named(void *arg, const struct file_set *set, const struct addr *addrs, uint32_t count)
+{
+    (void)arg;
+    assert_int_equal(set->kind, SET_OF_JOB);
+    assert_int_equal(count, 1);
+    assert_true(addr_equal(&addrs[0], &other));
+    named_count++;
+}
+
 static void on_deadline(uv_timer_t *t)
 {
     (void)t;
@@ -110,13 +145,16 @@ static void on_deadline(uv_timer_t *t)
 static int set_up(void **state)
 {
     (void)state;
-    const struct transfer_hooks hooks = {.may_read = may_read, .on_pressure = on_pressure};
+    const struct transfer_hooks hooks = {
+        .may_read = may_read, .on_pressure = on_pressure, .others = others, .named = named};
     assert_int_equal(uv_loop_init(&loop), 0);
     (void)uv_idle_init(&loop, &pump);
     (void)uv_idle_start(&pump, on_pump);
     (void)uv_timer_init(&loop, &deadline);
     (void)uv_timer_start(&deadline, on_deadline, DEADLINE_MS, 0);
     readable = true;
+    hours_later_s = 0;
+    named_count = 0;
     cut_after = 0;
     end_count = 0;
     last_status = PN_OK;
@@ -622,6 +660,63 @@ static void what_is_taken_back_keeps_its_place_until_read(void **state)
     free_job();
 }
 
+/* A liar comes back under the same key: it is not asked before an hour is over. */
+static void a_liar_is_no_source_for_an_hour(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    struct end *e = join(1, 0);
+    struct waiting w = {.left = 1};
+    struct transfer_fetch *f = fetch(1, &w);
+    struct transfer_status status;
+    transfer_ban(transfers[1], &e->port.peer, "lied");
+    for (time_t later_s = 0; later_s < 3600; later_s += 3599) {
+        hours_later_s = later_s;
+        assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+        for (int i = 0; i < 100; i++) { /* the shelf opens on the thread pool */
+            run_rounds(5);
+            uv_sleep(2);
+        }
+        transfer_status(f, &status);
+        assert_int_equal(w.left, 1);
+        assert_int_equal(status.source_count, 0);
+        e->closed = true;
+        while (e->owner != UINT32_MAX) {
+            run_rounds(1);
+        }
+        e = join(1, 0);
+    }
+    hours_later_s = 3601;
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(1);
+    free_job();
+}
+
+/* Who is busy says when to come back, and where else to go meanwhile. */
+static void a_busy_source_names_others(void **state)
+{
+    (void)state;
+    make_job(0);
+    know_job(1);
+    struct end *e = join(1, 0);
+    struct waiting w = {.left = 1};
+    transfers[0]->serving_count += SERVING_MAX; /* all places are taken, by others */
+    (void)fetch(1, &w);
+    assert_int_equal(transfer_add_source(transfers[1], &job, &e->port), PN_OK);
+    while (named_count == 0) {
+        run_rounds(1);
+    }
+    assert_int_equal(w.left, 1);
+    transfers[0]->serving_count -= SERVING_MAX;
+    wait_for(&w);
+    assert_int_equal(w.status, PN_OK);
+    check_files(1);
+    free_job();
+}
+
 static void answers_that_were_not_asked_for_close_the_link(void **state)
 {
     (void)state;
@@ -652,6 +747,8 @@ int main(void)
         TEST(outputs_that_never_come_are_given_up),
         TEST(what_is_cancelled_is_not_heard_of_again),
         TEST(what_is_taken_back_keeps_its_place_until_read),
+        TEST(a_liar_is_no_source_for_an_hour),
+        TEST(a_busy_source_names_others),
         TEST(answers_that_were_not_asked_for_close_the_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

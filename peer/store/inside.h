@@ -26,8 +26,11 @@ struct store {
     struct catalogue catalogue;
     struct table files; /* SHA-256 of a file's name below the folder -> struct store_file */
     uint64_t tmp_serial;
-    bool unsynced;    /* files were put since the last store_sync */
-    bool sync_failed; /* for good: the kernel tells it once, and what was lost is not known */
+    bool unsynced;         /* files were put that are not durable */
+    uint32_t synced_alone; /* files that were put since store_sync, and are */
+
+    pthread_mutex_t syncing; /* taken before the lock above */
+    bool sync_failed;        /* under it; for good: the kernel tells it once, not what was lost */
 };
 
 static inline void store_lock(struct store *s) { (void)pthread_mutex_lock(&s->lock); }

@@ -9,7 +9,7 @@
 #include "peer/store/dir_sys.h"
 #include "peer/store/inside.h"
 
-enum { COPY_BYTES = 256 * 1024 };
+enum { COPY_BYTES = 256 * 1024, PUTS_SYNCED_ALONE = 16 };
 
 /* A file that is being written and hashed: to its end, in order. */
 struct intake {
@@ -140,7 +140,7 @@ enum pn_status store_put_write(struct store_put *p, struct pn_bytes bytes, struc
     return status == PN_OK ? intake_write(&p->intake, bytes, err) : status;
 }
 
-static enum pn_status put_place(struct store_put *p, struct pn_err *err)
+static enum pn_status put_place(struct store_put *p, bool sync, struct pn_err *err)
 {
     struct store *s = p->store;
     char name[STORE_NAME_BYTES];
@@ -152,27 +152,42 @@ static enum pn_status put_place(struct store_put *p, struct pn_err *err)
     enum pn_status status =
         block_count_for(p->size) > 1 ? dir_rename(s->dir_fd, from, to, err) : PN_OK;
     status = status == PN_OK ? dir_rename(s->dir_fd, p->intake.name, name, err) : status;
+    status = status == PN_OK && sync ? dir_sync(s->dir_fd, "files", err) : status;
     if (status != PN_OK) {
         return status;
     }
     p->open = false; /* nothing of it is left in tmp/ */
     store_lock(s);
-    s->unsynced = true;
+    s->unsynced = s->unsynced || !sync;
     status = catalogue_set_here(&s->catalogue, &p->root, true);
     store_unlock(s);
     return status == PN_OK ? PN_OK : pn_fail(err, status, "files: %s", pn_status_text(status));
 }
 
+/*
+ * A sync of the file system waits for all that others write to it, too: it is for jobs of so many
+ * files that a sync each would take longer.
+ */
+static bool sync_alone(struct store *s)
+{
+    store_lock(s);
+    bool alone = s->synced_alone < PUTS_SYNCED_ALONE;
+    s->synced_alone += alone;
+    store_unlock(s);
+    return alone;
+}
+
 enum pn_status store_put_finish(struct store_put *p, struct pn_err *err)
 {
     struct digest root;
+    bool sync = sync_alone(p->store);
     enum pn_status status = put_open(p, err); /* an empty file has no write */
     status =
-        status == PN_OK ? intake_finish(&p->intake, p->store, p->size, false, &root, err) : status;
+        status == PN_OK ? intake_finish(&p->intake, p->store, p->size, sync, &root, err) : status;
     if (status == PN_OK && !digest_equal(&root, &p->root)) {
         status = pn_fail(err, PN_E_MISMATCH, "the file's bytes are not those its manifest names");
     }
-    status = status == PN_OK ? put_place(p, err) : status;
+    status = status == PN_OK ? put_place(p, sync, err) : status;
     store_put_abort(p);
     return status;
 }
@@ -194,22 +209,22 @@ void store_put_abort(struct store_put *p)
 
 enum pn_status store_sync(struct store *s, struct pn_err *err)
 {
+    enum pn_status status = PN_OK;
+    (void)pthread_mutex_lock(&s->syncing); /* whoever comes meanwhile waits for its end, too */
     store_lock(s);
     bool needed = s->unsynced;
-    bool failed = s->sync_failed;
     s->unsynced = false; /* what comes from now on is the next call's */
+    s->synced_alone = 0;
     store_unlock(s);
-    if (needed && !failed && syncfs(s->dir_fd) != 0) {
-        failed = true;
-        (void)dir_fail("files", err);
-        store_lock(s);
+    if (s->sync_failed) {
+        status = pn_fail(err, PN_E_SYSTEM,
+                         "files: the disk has failed to keep some; start the peer again");
+    } else if (needed && syncfs(s->dir_fd) != 0) {
+        status = dir_fail("files", err);
         s->sync_failed = true;
-        store_unlock(s);
-        return err != NULL ? err->status : PN_E_SYSTEM;
     }
-    return failed ? pn_fail(err, PN_E_SYSTEM,
-                            "files: the disk has failed to keep some; start the peer again")
-                  : PN_OK;
+    (void)pthread_mutex_unlock(&s->syncing);
+    return status;
 }
 
 /* --- from a descriptor --- */

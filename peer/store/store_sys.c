@@ -260,6 +260,7 @@ enum pn_status store_open(const char *data_dir, struct store **out, struct pn_er
     s->dir_fd = -1;
     s->lock_fd = -1;
     (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_mutex_init(&s->syncing, NULL);
     catalogue_init(&s->catalogue, random_fresh_seed());
     table_init(&s->files, DIGEST_BYTES, STORE_OPEN_FILES_MAX, random_fresh_seed());
 
@@ -300,5 +301,6 @@ void store_close(struct store *s)
     catalogue_fini(&s->catalogue);
     table_fini(&s->files);
     (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_mutex_destroy(&s->syncing);
     free(s);
 }

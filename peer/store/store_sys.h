@@ -109,7 +109,8 @@ enum pn_status store_put_finish(struct store_put *p, struct pn_err *err);
 void store_put_abort(struct store_put *p); /* NULL is fine */
 
 /*
- * Makes all files durable that have been put, with one sync for all of them; nothing to do is fine.
+ * Makes all files durable that have been put: the first few of a job were synced when they came,
+ * the others get one sync of the file system; nothing to do is fine.
  * After a failure only a new start helps, which hashes every file again.
  */
 enum pn_status store_sync(struct store *s, struct pn_err *err);

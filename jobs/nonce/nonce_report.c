@@ -66,7 +66,8 @@ static enum pn_status parse_head(struct reader *r, struct nonce_report *out, str
     if (r->bad || memcmp(found.ptr, magic, sizeof magic) != 0 || reserved != 0) {
         return pn_fail(err, PN_E_MALFORMED, "nonce report: not one, or cut short");
     }
-    if (out->range.first > out->range.last || out->window_count != nonce_report_windows(out->range)) {
+    if (out->range.first > out->range.last ||
+        out->window_count != nonce_report_windows(out->range)) {
         return pn_fail(err, PN_E_MALFORMED, "nonce report: impossible range or %u windows",
                        out->window_count);
     }

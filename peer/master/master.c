@@ -83,7 +83,7 @@ void master_end(struct master *m, enum job_state state, const char *reason)
     m->ending = state;
     m->ending_seq = master_step_seq(m);
 #ifndef PREON_DEFECT_END_UNTOLD
-    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+    for (struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
         if (state == JOB_STOPPED) {
             master_recall(m, w);
         } else {
@@ -334,13 +334,11 @@ void master_stats(const struct master *m, struct master_stats *out)
     out->resting_count = 0;
     out->running_count = 0;
     out->worker_count = 0;
-    out->liar_count = 0;
-    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+    for (const struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
         out->running_count += w->plan.outstanding;
         out->late_count += w->enlisted ? w->plan.late_count : 0;
         out->worker_count += w->enlisted;
         out->resting_count += w->enlisted && m->now_ms < w->rest_until_ms;
-        out->liar_count += w->liar;
     }
     out->slot_count = m->roster.slot_count;
     out->own_runs_wanted = (uint32_t)m->plan.own.member_count;

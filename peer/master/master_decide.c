@@ -86,6 +86,7 @@ static void convict(struct master *m, struct worker_entry *w, const struct open_
         .seq = master_step_seq(m), .peer = w->plan.peer, .slice = s->slice};
     memcpy(lie->reason, r->lie.reason, sizeof lie->reason);
     w->liar = true;
+    m->stats.liar_count++;
     w->places = 0;
     roster_set_slots(&m->roster, w, 0); /* for others, though it may keep its link */
     master_tell_ended(m, w);

@@ -32,9 +32,10 @@ static void call_off(struct master *m, struct open_slice *s)
 {
     while (s->attempts != NULL) {
         struct attempt *a = s->attempts;
-        const struct worker_entry *w = m->roster.by_index[a->by->index];
+        struct worker_entry *w = m->roster.by_index[a->by->index];
         if (w->link != 0) {
             master_send_attempt(m, w->link, FRAME_CANCEL, s->slice, a->id, 0);
+            master_note_room(m, w);
         }
         plan_ended(&m->plan, a);
     }
@@ -54,6 +55,7 @@ static void let_go(struct master *m, struct open_slice *s, uint64_t kept_attempt
         }
         if (w->link != 0) {
             master_send_attempt(m, w->link, FRAME_RELEASE, s->slice, b->attempt, 0);
+            master_note_room(m, w); /* its vote was true, perhaps: it may have more at once */
         }
         master_unpull(m, s, b);
         if (b->attempt != kept_attempt && b->stored) {
@@ -106,5 +108,4 @@ void master_sealed(struct master *m, const struct master_sealing *sealing)
         x->slice = sealing->slice;
         x->attempt = sealing->attempt;
     }
-    m->filled_round = UINT64_MAX; /* its workers have room again */
 }

@@ -65,7 +65,8 @@ struct master {
     uint64_t seq; /* of the last batch handed out */
     uint64_t committed_seq;
     uint64_t filled_round;
-    struct heap pulls;   /* open slices whose outputs are on their way */
+    struct worker_entry *roomy, *roomy_last; /* who may take more since: looked at in this step */
+    struct heap pulls;                       /* open slices whose outputs are on their way */
     uint32_t pull_count; /* ballots whose outputs are on their way, late ones too */
     uint64_t
         short_since_ms;    /* ticks have found slices that nobody here suits; 0: the last did not */
@@ -108,6 +109,7 @@ static inline uint64_t master_step_seq(const struct master *m) { return m->seq +
 enum pn_status master_on_frame(struct master *m, const struct master_event *ev, struct pn_err *err);
 void master_on_link_down(struct master *m, uint32_t link);
 void master_fill(struct master *m); /* gives out what is ready to whoever has room */
+void master_note_room(struct master *m, struct worker_entry *w);
 void master_fill_worker(struct master *m, struct worker_entry *w);
 void master_tell_ended(struct master *m, struct worker_entry *w);
 /* Calls off what is not voted on. Outputs and votes stay with the worker: the run may go on. */

@@ -59,6 +59,7 @@ static enum pn_status replay_lie(struct master *m, const struct record_lie *l)
     if (w == NULL) {
         return PN_E_NO_MEMORY;
     }
+    m->stats.liar_count += !w->liar;
     w->liar = true;
     size_t place = 0;
     for (struct open_slice *s; (s = table_next(&m->plan.open, &place)) != NULL;) {

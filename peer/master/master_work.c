@@ -131,16 +131,33 @@ void master_fill_worker(struct master *m, struct worker_entry *w)
     }
 }
 
+void master_note_room(struct master *m, struct worker_entry *w)
+{
+    if (!w->has_room) {
+        w->has_room = true;
+        w->room_next = NULL;
+        *(m->roomy_last != NULL ? &m->roomy_last->room_next : &m->roomy) = w;
+        m->roomy_last = w;
+    }
+}
+
 void master_fill(struct master *m)
 {
     if (m->roster.own != NULL && m->plan.own.member_count > 0) {
         master_fill_worker(m, m->roster.own);
     }
+    while (m->roomy != NULL) {
+        struct worker_entry *w = m->roomy;
+        m->roomy = w->room_next;
+        m->roomy_last = m->roomy != NULL ? m->roomy_last : NULL;
+        w->has_room = false;
+        master_fill_worker(m, w);
+    }
     if (m->filled_round == m->plan.round) {
         return; /* nothing became ready since everybody was asked; steps fill their own worker */
     }
     m->filled_round = m->plan.round;
-    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+    for (struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
         master_fill_worker(m, w);
     }
 }
@@ -148,7 +165,7 @@ void master_fill(struct master *m)
 /* True when somebody who is here could still take the slice, now or when it has room. */
 static bool somebody_suits(const struct master *m, const struct open_slice *s)
 {
-    for (const struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+    for (const struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
         if (takes_work(m, w) && w->slots > 0 && plan_suits(s, &w->plan)) {
             return true;
         }
@@ -241,8 +258,8 @@ void master_rehire(struct master *m)
     if (m->config.slots_max == 0) {
         return;
     }
-    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
-        if (w->own || w->link == 0) {
+    for (struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
+        if (w->own) {
             continue;
         }
         lose_patience(m, w);
@@ -251,7 +268,7 @@ void master_rehire(struct master *m)
             roster_set_slots(&m->roster, w, (uint16_t)use);
         }
     }
-    for (struct worker_entry *w = m->roster.first; w != NULL; w = w->next) {
+    for (struct worker_entry *w = m->roster.here; w != NULL; w = w->here_next) {
         if (!w->own && w->slots < w->places) {
             roster_set_slots(&m->roster, w, grantable(m, w));
         }

@@ -70,6 +70,8 @@ void roster_disconnect(struct roster *r, struct worker_entry *w)
         w->places = 0;
         w->link = 0;
         w->enlisted = false;
+        *(w->here_prev != NULL ? &w->here_prev->here_next : &r->here) = w->here_next;
+        *(w->here_next != NULL ? &w->here_next->here_prev : &r->here_last) = w->here_prev;
         r->online_count--;
     }
 }
@@ -83,6 +85,10 @@ enum pn_status roster_connect(struct roster *r, struct worker_entry *w, uint32_t
     enum pn_status status = table_put(&r->by_link, &link, w);
     if (status == PN_OK) {
         w->link = link;
+        w->here_next = NULL;
+        w->here_prev = r->here_last;
+        *(r->here_last != NULL ? &r->here_last->here_next : &r->here) = w;
+        r->here_last = w;
         r->online_count++;
     }
     return status;

@@ -23,8 +23,11 @@ struct worker_entry {
     uint32_t accepted; /* its votes that agreed with the final outcome */
     uint64_t since_ms; /* when it first enlisted in this life of the master; 0: not yet */
     uint8_t gave_up_in_row;
-    uint64_t rest_until_ms;    /* after giving up it gets nothing for a while */
-    struct worker_entry *next; /* in the order of arrival */
+    uint64_t rest_until_ms;                     /* after giving up it gets nothing for a while */
+    struct worker_entry *next;                  /* in the order of arrival */
+    struct worker_entry *here_next, *here_prev; /* of those connected, by when */
+    bool has_room;                              /* the master's: it is to be looked at, in a list */
+    struct worker_entry *room_next;
 };
 
 struct roster {
@@ -32,8 +35,9 @@ struct roster {
     struct table by_link;
     struct worker_entry *first;
     struct worker_entry **last;
-    struct worker_entry *own;       /* this master's own worker; NULL: not seen yet */
-    struct worker_entry **by_index; /* ballots name workers by index */
+    struct worker_entry *here, *here_last; /* those that are connected */
+    struct worker_entry *own;              /* this master's own worker; NULL: not seen yet */
+    struct worker_entry **by_index;        /* ballots name workers by index */
     uint32_t count;
     uint32_t cap;
     uint32_t online_count;

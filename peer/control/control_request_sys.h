@@ -41,8 +41,8 @@ struct request {
     bool whole; /* the body has arrived */
 
     /* ROUTE_PUT */
-    void *put; /* the op's; NULL when there is none (any more) */
-    bool have; /* the content is here already: the body is thrown away */
+    void *put;                /* the op's; NULL when there is none (any more) */
+    bool have;                /* the content is here already: the body is thrown away */
     struct pn_err put_failed; /* status PN_OK: it has not */
 
     /* ROUTE_OUTPUT: the chunk being sent is call->bytes */

@@ -398,7 +398,7 @@ enum pn_status lead_begin(struct lead *d, bool resumed, struct pn_err *err)
     d->liars_shown = 0;
     d->given_up[0] = '\0';
     lead_unbench_all(d); /* the ledger tells what is there */
-    d->life++; /* what was under way for the earlier core is none of this one's */
+    d->life++;           /* what was under way for the earlier core is none of this one's */
     d->judge_count = 0;
     d->cancel_seq = 0;
     d->seq = 0;

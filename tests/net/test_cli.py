@@ -179,6 +179,8 @@ class BadSettings(Cli):
             self.refused(words, f"{variable}: ", value.split()[-1], allowed, env={variable: value})
 
     def test_in_the_file(self):
+        for variable in [v for v in self.net.env if v.startswith("PREON_")]:
+            del self.net.env[variable]  # it would go before
         for name, value, words, allowed in self.BAD:
             self.write("home/.config/preon/preon.conf", f"# mine\n\n{name} = {value}\n")
             self.refused(words, f"preon.conf: line 3: {name}: ", value.split()[-1], allowed)

@@ -150,8 +150,11 @@ const struct policy_row policy_rows[] = {
      * watch on /usr would tell of them. */
     /* memory */
     ALLOW("brk"),
-    /* Huge pages that were set aside are the volunteer's, and in no count of a process's memory. */
-    IF_MASKED("mmap", 3, MAP_HUGETLB, 0),
+    /* Not shared and anonymous: such pages stay when they are unmapped, as long as one of them is
+     * not, and are then in no count; files in /tmp do the same and have a size. Nor huge pages,
+     * which the volunteer has set aside for himself. */
+    IF_MASKED("mmap", 3, MAP_HUGETLB | MAP_ANONYMOUS, 0),
+    IF_MASKED("mmap", 3, MAP_HUGETLB | MAP_TYPE, MAP_PRIVATE),
     ALLOW("munmap"),
     ALLOW("mprotect"),
     ALLOW("mremap"),

@@ -1,6 +1,8 @@
 #include "attack.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +97,33 @@ static bool touch(int flags, size_t mebibytes)
 static bool take_memory(void) { return touch(MAP_PRIVATE, 300); }
 static bool take_shared_memory(void) { return touch(MAP_SHARED, 300); }
 
+/* What is unmapped of a shared mapping stays, as long as a page of it does not. */
+static bool keep_shared(int fd, int flags)
+{
+    for (int i = 0; i < 6; i++) {
+        size_t len = (size_t)64 * MEBIBYTE;
+        char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+        if (p == MAP_FAILED) {
+            return false;
+        }
+        for (size_t at = 0; at < len; at += 4096) {
+            p[at] = 'x';
+        }
+        if (munmap(p + 4096, len - 4096) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool keep_shared_memory(void) { return keep_shared(-1, MAP_ANONYMOUS); }
+
+static bool keep_zero_memory(void)
+{
+    int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+    return fd >= 0 && keep_shared(fd, 0);
+}
+
 /* Each one stays within what a process may have. */
 static bool take_memory_together(void)
 {
@@ -131,6 +160,21 @@ static bool fork_many(void)
     }
     errno = error;
     return made == 200;
+}
+
+static void *fork_in_thread(void *good)
+{
+    *(bool *)good = take_memory_together();
+    return NULL;
+}
+
+/* Children of a thread, which the kernel lists apart from those of the process. */
+static bool take_memory_by_thread(void)
+{
+    pthread_t thread;
+    bool good = false;
+    return pthread_create(&thread, NULL, fork_in_thread, &good) == 0 &&
+           pthread_join(thread, NULL) == 0 && good;
 }
 
 /* What is locked cannot be swapped out when the volunteer needs room. */
@@ -185,6 +229,9 @@ const struct attack attacks_on_processes[] = {
     {"take-memory", take_memory},
     {"take-shared-memory", take_shared_memory},
     {"take-memory-together", take_memory_together},
+    {"take-memory-by-thread", take_memory_by_thread},
+    {"keep-shared-memory", keep_shared_memory},
+    {"keep-zero-memory", keep_zero_memory},
     {"fork-many", fork_many},
     {"raise-priority", raise_priority},
     {"change-limit-of-another", change_limit_of_another},

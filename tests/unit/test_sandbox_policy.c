@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "common/outcome.h"
@@ -96,6 +97,18 @@ static void looks_at_arguments(void **state)
     assert_int_equal(decide(true, "open", 0, O_TMPFILE | O_RDWR, 04755), POLICY_UNKNOWN);
     assert_int_equal(decide(true, "open", 0, O_TMPFILE | O_RDWR, 0644), POLICY_ALLOW);
     assert_int_equal(decide(true, "open", 0, O_DIRECTORY, 04755), POLICY_ALLOW);
+    static const struct {
+        uint64_t flags;
+        enum policy_action action;
+    } maps[] = {{MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, POLICY_ALLOW},
+                {MAP_SHARED, POLICY_ALLOW},
+                {MAP_SHARED | MAP_ANONYMOUS, POLICY_UNKNOWN},
+                {MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, POLICY_UNKNOWN}};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        const uint64_t args[6] = {0, 4096, 0, maps[i].flags, 0, 0};
+        assert_int_equal(policy_decide(true, "mmap", args), maps[i].action);
+        assert_int_equal(policy_decide(false, "mmap", args), maps[i].action);
+    }
     assert_int_equal(decide(true, "fcntl", 1, F_SETOWN, 1), POLICY_ALLOW);
     assert_int_equal(decide(false, "fcntl", 1, F_SETOWN, 1), POLICY_UNKNOWN);
     assert_int_equal(decide(false, "fcntl", 1, F_SETSIG, SIGKILL), POLICY_UNKNOWN);

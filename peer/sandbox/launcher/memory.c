@@ -1,15 +1,27 @@
 #include "peer/sandbox/launcher/memory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TREE_MAX = 8192, FILE_BYTES = 64 * 1024 };
+#include "peer/sandbox/launcher/run.h"
+
+enum {
+    TREE_MAX = 8192,
+    FILE_BYTES = 64 * 1024,
+};
 
 /* /proc files are whole after one read when the buffer is large enough. */
 static char text[FILE_BYTES];
+
+/* Breadth first; processes that move meanwhile are seen next time. */
+static struct {
+    pid_t pids[TREE_MAX];
+    size_t count;
+} tree;
 
 static const char *read_proc(pid_t pid, const char *file)
 {
@@ -28,48 +40,77 @@ static const char *read_proc(pid_t pid, const char *file)
     return text;
 }
 
-static uint64_t resident(pid_t pid)
+/* The number after "\nNAME:" in what was read; 0 when it is not there. */
+static uint64_t number_of(const char *in, const char *name)
 {
-    const char *line = read_proc(pid, "statm"); /* size resident … in pages */
-    const char *second = line != NULL ? strchr(line, ' ') : NULL;
-    return second != NULL ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    const char *at = in != NULL ? strstr(in, name) : NULL;
+    return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-static uint64_t proportional(pid_t pid)
+static void add_children(pid_t pid, long thread)
+{
+    char file[48];
+    (void)snprintf(file, sizeof file, "task/%ld/children", thread);
+    const char *at = read_proc(pid, file);
+    while (at != NULL && *at != '\0' && tree.count < TREE_MAX) {
+        char *end = NULL;
+        long child = strtol(at, &end, 10);
+        if (end == at) {
+            break;
+        }
+        tree.pids[tree.count++] = (pid_t)child;
+        at = *end == ' ' ? end + 1 : end;
+    }
+}
+
+/* Each thread has a list of what it has forked itself. */
+static void add_children_of_threads(pid_t pid)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    struct dirent *e = NULL;
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        long thread = strtol(e->d_name, NULL, 10);
+        if (thread > 0) {
+            add_children(pid, thread);
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+}
+
+static uint64_t proportional(pid_t pid, uint64_t otherwise)
 {
     const char *rollup = read_proc(pid, "smaps_rollup");
-    const char *pss = rollup != NULL ? strstr(rollup, "\nPss:") : NULL;
-    return pss != NULL ? strtoull(pss + 5, NULL, 10) * 1024 : resident(pid);
+    return rollup != NULL ? (number_of(rollup, "\nPss:") + number_of(rollup, "\nSwapPss:")) * 1024
+                          : otherwise;
 }
 
 uint64_t memory_of_tree(pid_t pid, uint64_t enough)
 {
-    static pid_t
-        tree[TREE_MAX]; /* breadth first; processes that move meanwhile are seen next time */
-    size_t count = 0;
+    static uint64_t held[TREE_MAX]; /* resident or swapped out */
     uint64_t sum = 0;
-    tree[count++] = pid;
-    for (size_t i = 0; i < count; i++) {
-        char file[48];
-        (void)snprintf(file, sizeof file, "task/%d/children", (int)tree[i]);
-        const char *at = read_proc(tree[i], file);
-        while (at != NULL && *at != '\0' && count < TREE_MAX) {
-            char *end = NULL;
-            long child = strtol(at, &end, 10);
-            if (end == at) {
-                break;
-            }
-            tree[count++] = (pid_t)child;
-            at = *end == ' ' ? end + 1 : end;
+    tree.count = 0;
+    tree.pids[tree.count++] = pid;
+    for (size_t i = 0; i < tree.count; i++) {
+        const char *status = read_proc(tree.pids[i], "status");
+        held[i] = (number_of(status, "\nVmRSS:") + number_of(status, "\nVmSwap:")) * 1024;
+        sum += i > 0 ? held[i] : 0; /* init's few pages are ours */
+        if (number_of(status, "\nThreads:") > 1) {
+            add_children_of_threads(tree.pids[i]);
+        } else {
+            add_children(tree.pids[i], tree.pids[i]);
         }
-        sum += i > 0 ? resident(tree[i]) : 0; /* init's few pages are ours */
     }
     if (sum <= enough) {
         return sum;
     }
-    sum = 0;
-    for (size_t i = 1; i < count; i++) {
-        sum += proportional(tree[i]);
+    const uint64_t until_us = run_now_us() + MEMORY_LOOK_US;
+    for (size_t i = 1; i < tree.count && sum > enough && run_now_us() < until_us; i++) {
+        uint64_t share = proportional(tree.pids[i], held[i]);
+        sum -= share < held[i] ? held[i] - share : 0;
     }
     return sum;
 }

@@ -39,15 +39,19 @@ static int make_parents(int at, const char *name)
     return 0;
 }
 
+/*
+ * Read, /dev/full is /dev/zero; but it cannot be mapped, which would be shared memory that nobody
+ * counts (policy.c, mmap).
+ */
 static int add_devices(int root)
 {
     static const char *const names[] = {"dev/null", "dev/zero", "dev/full", "dev/random",
                                         "dev/urandom"};
+    static const char *const from[] = {"/dev/null", "/dev/full", "/dev/full", "/dev/random",
+                                       "/dev/urandom"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[32];
-        (void)snprintf(path, sizeof path, "/%s", names[i]);
         /* Read-only is about the node; what it leads to can still be written. */
-        int tree = mounts_clone(AT_FDCWD, path, false, MOUNTS_DEVICE);
+        int tree = mounts_clone(AT_FDCWD, from[i], false, MOUNTS_DEVICE);
         if (tree < 0 || make_file(root, names[i]) != 0 ||
             mounts_attach(tree, root, names[i]) != 0) {
             return -1;

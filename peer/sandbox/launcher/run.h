@@ -38,7 +38,8 @@ struct runs {
     struct run all[RUN_MAX];
     uint32_t used_end; /* no run at or above this index is used */
     uint32_t count;
-    uint64_t watched_us; /* when memory was last looked at */
+    uint64_t watch_us;    /* when memory is looked at next */
+    uint32_t watch_index; /* whose was looked at last */
 };
 
 /* Where the order's descriptors are; the run takes them all: they are closed on return. */

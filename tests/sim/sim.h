@@ -78,6 +78,7 @@ enum sim_faults {
     SIM_ISLANDS = 8192,       /* a machine reaches nobody for a while, and nobody reaches it */
     SIM_ALL_DOWN = 16384,     /* everything crashes at once */
     SIM_AIMED_WORKER = 32768, /* one crash of a worker, around one result: the seed says which */
+    SIM_OWN_TROUBLE = 65536,  /* a master's machine can run nothing for a quarter of each minute */
     SIM_ALWAYS = SIM_COMMIT_CRASHES | SIM_AIMED_CRASH | SIM_NEWCOMERS | SIM_AIMED_WORKER,
 };
 

@@ -138,6 +138,13 @@ bool sim_worker_aimed(struct sim *s, struct sim_node *n, enum sim_result_moment 
     return true;
 }
 
+/* A full disk, a launcher that has died: it passes. */
+static bool in_trouble(const struct sim *s, const struct sim_node *n)
+{
+    return (s->scenario->faults & SIM_OWN_TROUBLE) != 0 && !s->calm && n->index < s->master_count &&
+           s->now_us % (60 * SIM_S) < 15 * SIM_S;
+}
+
 static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
 {
     struct sim_place *p = &n->places[e->place];
@@ -156,7 +163,7 @@ static void ran(struct sim *s, struct sim_node *n, const struct sim_event *e)
     what.run = p->run;
     truth_of(&what, p->slice, lie, &t);
     sim_result_of(&t, n->slice_us, &result);
-    if (p->killed || (n->role == SIM_LAZY && sim_chance(&s->random, 70))) {
+    if (p->killed || in_trouble(s, n) || (n->role == SIM_LAZY && sim_chance(&s->random, 70))) {
         ev.status = PN_E_SYSTEM;
         ev.reason = WORK_CANNOT_RUN;
         ev.text = "no wish to";

@@ -42,7 +42,6 @@ struct crew {
     struct table wants;
     struct member *idle; /* ring */
     struct want *open;   /* ring */
-    uint32_t idle_slots;
     uint32_t last_request;
     struct offer offers[CREW_OFFERS_MAX]; /* the oldest first */
     uint32_t offer_count;
@@ -134,11 +133,9 @@ static void place_want(struct crew *c, struct want *w)
 static void set_member(struct crew *c, struct member *m, uint32_t slots, uint32_t held,
                        uint32_t offers)
 {
-    c->idle_slots -= spare(m);
     m->slots = slots;
     m->held = held;
     m->offers = offers;
-    c->idle_slots += spare(m);
     place_member(c, m);
 }
 
@@ -368,5 +365,3 @@ uint32_t crew_offered(const struct crew *c, const struct digest *job)
     const struct want *w = table_get(&c->wants, job->b);
     return w != NULL ? w->held : 0;
 }
-
-uint32_t crew_idle_slots(const struct crew *c) { return c->idle_slots; }

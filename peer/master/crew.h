@@ -77,7 +77,4 @@ uint64_t crew_deadline_ms(const struct crew *c); /* UINT64_MAX if never */
 /* Slots of the job that offers hold: the trackers need not be asked for them. */
 uint32_t crew_offered(const struct crew *c, const struct digest *job);
 
-/* Slots that workers say are free and that no offer holds. */
-uint32_t crew_idle_slots(const struct crew *c);
-
 #endif

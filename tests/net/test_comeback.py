@@ -2,11 +2,11 @@
 import glob
 import os
 import shutil
-import unittest
 
-from preon_process import BUILD, PREON, Case, wait_for
+from preon_process import BUILD, PREON, Case, main, needs, wait_for
 
 
+@needs("sandbox")
 class Comeback(Case):
     def setUp(self):
         super().setUp()
@@ -61,4 +61,4 @@ class Comeback(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

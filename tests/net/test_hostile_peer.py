@@ -7,10 +7,9 @@ import socket
 import ssl
 import struct
 import time
-import unittest
 
 import peer_client as pc
-from preon_process import PATIENCE, Case, wait_for
+from preon_process import PATIENCE, Case, main, needs, wait_for
 
 WINDOW = ["--block=hostile", "--difficulty=40", "--start=1000"]
 
@@ -122,6 +121,7 @@ class AgainstMaster(HostileCase):
         self.closes(link)
         self.finish()
 
+    @needs("sandbox")
     def test_a_strangers_words_are_no_reason(self):
         """Why a job waits is told to its owner: only its workers have a say in that."""
         self.net.peer("w0", 1, "--jobs", "any")
@@ -450,4 +450,4 @@ class AgainstWorker(HostileCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

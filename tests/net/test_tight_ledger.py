@@ -2,10 +2,9 @@
 import os
 import threading
 import time
-import unittest
 
 import peer_client as pc
-from preon_process import BUILD, PATIENCE, Case, wait_for
+from preon_process import BUILD, PATIENCE, Case, main, needs, wait_for
 
 
 class TightLedger(Case):
@@ -19,6 +18,7 @@ class TightLedger(Case):
     def ran(self):
         return [(r[1], r[3]) for r in self.net.runs("w0")]
 
+    @needs("sandbox")
     def test_an_order_that_is_refused_is_not_carried_out(self):
         self.net.peer("w0", 1, "--jobs", "any")
         job = self.net.create("exec", "--slices", "1", "--quorum", "1", "--output", "out.txt", "--",
@@ -33,6 +33,7 @@ class TightLedger(Case):
         self.net.preon("job", "wait", job, check=0)
         self.assertEqual(self.ran(), [("start", 0), ("end", 0)])
 
+    @needs("sandbox")
     def test_votes_that_are_refused_come_again(self):
         self.net.peer("w0", 2, "--jobs", "any")
         job = self.net.create("exec", "--slices", "40", "--quorum", "1", "--output", "out.txt", "--",
@@ -67,4 +68,4 @@ class TightLedger(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -15,6 +15,7 @@
 #include "jobs/program.h"
 #include "peer/peer_inside.h"
 #include "peer/sandbox/caps.h"
+#include "peer/sandbox/collect_sys.h"
 #include "peer/user_sys.h"
 
 enum {
@@ -204,6 +205,8 @@ static enum pn_status open_sandbox(struct peer *p)
     p->caps = caps_of_machine(sandbox_ram_bytes());
     p->budget_bytes = caps_budget(sandbox_ram_bytes());
     (void)snprintf(scratch, sizeof scratch, "%s/scratch", p->config->data_dir);
+    /* What a life of ours that was cut short has left; the folder's lock says that it is over. */
+    collect_discard(open(scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (mkdir(scratch, 0700) != 0 && access(scratch, W_OK) != 0) {
         return pn_fail(&p->err, PN_E_SYSTEM, "%s: cannot be made", scratch);
     }

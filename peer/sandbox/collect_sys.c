@@ -123,6 +123,20 @@ void collect_close(struct collect_output *outputs, uint32_t count)
     }
 }
 
+/* A folder may be closed to its owner, too; nobody runs any more who could exchange it. */
+static bool widen(int at, const char *name)
+{
+    char link[32];
+    int place = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0) {
+        return false;
+    }
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+    bool done = chmod(link, 0700) == 0;
+    (void)close(place);
+    return done;
+}
+
 /*
  * Empties one folder; a folder in it is moved up to `top` under a name that is free there, and is
  * emptied in its turn: no recursion, and never a path longer than one name.
@@ -148,7 +162,9 @@ static size_t sweep(int top, int fd, uint64_t *next)
         } else if (fd != top) {
             char name[40];
             (void)snprintf(name, sizeof name, ".preon-sweep-%" PRIu64, (*next)++);
-            count += renameat(fd, e->d_name, top, name) == 0 ? 1 : 0;
+            bool moved = renameat(fd, e->d_name, top, name) == 0 ||
+                         (widen(fd, e->d_name) && renameat(fd, e->d_name, top, name) == 0);
+            count += moved ? 1 : 0;
         }
     }
     (void)closedir(dir);
@@ -171,11 +187,11 @@ static size_t sweep_children(int top, uint64_t *next)
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
             continue;
         }
+        (void)widen(top, e->d_name); /* ours by then; fails harmlessly where it is not */
         int fd = openat(top, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) {
             continue;
         }
-        (void)fchmod(fd, 0700); /* ours by then; fails harmlessly where it is not */
         count += sweep(top, fd, next);
         (void)close(fd);
     }
@@ -198,6 +214,7 @@ void collect_discard(int folder_fd)
     ssize_t len = readlink(link, path, sizeof path - 1);
     if (len > 1) {
         path[len] = '\0';
+        (void)fchmod(folder_fd, 0700);
         do {
             done = sweep(folder_fd, folder_fd, &next);
             done += sweep_children(folder_fd, &next);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "peer/sandbox/collect_sys.h"
@@ -174,13 +175,51 @@ static void discards_deep_folders(void **state)
     (void)close(at);
 }
 
+/* As an ordinary user, whom modes bind: folders that are closed, at any depth, and the outermost.
+ */
+static void discards_closed_folders(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/preon-closed-XXXXXX";
+    int status = -1;
+    assert_non_null(mkdtemp(path));
+    assert_int_equal(chmod(path, 0777), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && setresuid(65533, 65533, 65533) != 0) {
+            _exit(2);
+        }
+        if (chdir(path) != 0 || mkdir("top", 0755) != 0) {
+            _exit(2);
+        }
+        int top = open("top", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        put(top, "file", "x");
+        if (mkdirat(top, "a", 0755) != 0 || mkdirat(top, "a/b", 0755) != 0 ||
+            mkdirat(top, "a/b/c", 0755) != 0 || fchmodat(top, "a/b", 0, 0) != 0 ||
+            fchmodat(top, "a", 0500, 0) != 0 || fchmod(top, 0) != 0) {
+            _exit(2);
+        }
+        collect_discard(top);
+        _exit(access("top", F_OK) == 0 ? 1 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (status == 0) {
+        assert_int_equal(rmdir(path), 0);
+    }
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make, discard)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(takes_files),   IN_FOLDER(refuses_what_is_missing),
-        IN_FOLDER(refuses_links), IN_FOLDER(refuses_what_is_no_file),
-        IN_FOLDER(refuses_holes), IN_FOLDER(discards_deep_folders),
+        IN_FOLDER(takes_files),
+        IN_FOLDER(refuses_what_is_missing),
+        IN_FOLDER(refuses_links),
+        IN_FOLDER(refuses_what_is_no_file),
+        IN_FOLDER(refuses_holes),
+        IN_FOLDER(discards_deep_folders),
+        cmocka_unit_test(discards_closed_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,6 @@
 enum {
     SANDBOX_SLOTS_MAX = 1024,
     SANDBOX_FILES_MAX = 200,           /* more: give a folder */
-    SANDBOX_LINE_BYTES_MAX = 4 * 1024, /* longer lines are cut */
-    SANDBOX_TAIL_BYTES_MAX = 8 * 1024, /* kept of stdout and of stderr, each */
     SANDBOX_NOBODY = 65534,
 };
 

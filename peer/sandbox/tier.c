@@ -29,13 +29,13 @@ const char *tier_remedy(const struct tier_facts *facts, char out[TIER_REMEDY_BYT
     } else if (facts->userns_clone == 0) {
         text = "allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1";
     } else if (facts->apparmor_restricts == 1) {
-        text = "give the launcher an AppArmor profile with `userns,` (tools/deploy), or: "
+        text = "give the launcher an AppArmor profile with `userns,`, or: "
                "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
     } else if (facts->error == ENOSPC || facts->error == EUSERS) {
         text = "too many user namespaces or mounts are in use: raise user.max_user_namespaces, "
                "user.max_mnt_namespaces or fs.mount-max";
     } else if (facts->error == ENOSYS) {
-        text = "this kernel lacks a call that the sandbox needs: Linux 5.12 or newer is required";
+        text = "this kernel lacks a call that the sandbox needs: Linux 5.14 or newer is required";
     } else if (facts->container) {
         text = "start the container with its seccomp and AppArmor filters off for this image "
                "(docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined "

@@ -19,6 +19,7 @@
 
 #include "peer/sandbox/collect_sys.h"
 #include "peer/sandbox/sandbox_uv.h"
+#include "peer/sandbox/tail.h"
 
 /* Ends that nobody has waited for yet: several may come in one turn of the loop. */
 enum { ENDS_MAX = 8 };
@@ -26,8 +27,8 @@ enum { ENDS_MAX = 8 };
 struct end {
     struct outcome outcome;
     char text[192];
-    char out[SANDBOX_TAIL_BYTES_MAX + 1];
-    char err[SANDBOX_TAIL_BYTES_MAX + 1];
+    char out[TAIL_TEXT_BYTES + 1];
+    char err[TAIL_TEXT_BYTES + 1];
     uint32_t wall_ms;
     int folder_fd;
 };

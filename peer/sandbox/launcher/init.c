@@ -11,6 +11,7 @@
 
 #include "peer/sandbox/launcher/box.h"
 #include "peer/sandbox/launcher/kernel.h"
+#include "peer/sandbox/launcher/proc.h"
 
 enum { INIT_FAILED = 125 };
 
@@ -57,28 +58,15 @@ static bool parent_lives(int word_fd)
     return poll(&p, 1, 0) >= 0 && (p.revents & POLLERR) == 0;
 }
 
-static int write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    ssize_t n = write(fd, text, strlen(text));
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    return n == (ssize_t)strlen(text) ? 0 : -1;
-}
-
 /* The slice is user 1000, which outside is the launcher's user: nobody whom anything belongs to. */
 static int map_user(const char **what)
 {
     *what = "user map";
-    if (write_file("/proc/self/setgroups", "deny") != 0 && errno != ENOENT) {
+    if (proc_write("/proc/self/setgroups", "deny") != 0 && errno != ENOENT) {
         return -1;
     }
-    if (write_file("/proc/self/uid_map", "1000 0 1") != 0 ||
-        write_file("/proc/self/gid_map", "1000 0 1") != 0) {
+    if (proc_write("/proc/self/uid_map", "1000 0 1") != 0 ||
+        proc_write("/proc/self/gid_map", "1000 0 1") != 0) {
         return -1;
     }
     return 0;
@@ -131,7 +119,7 @@ void init_run(struct box_plan *plan)
     close_others(plan);
     (void)setpgid(0, 0); /* the launcher's group is out of reach of kill(0) */
     (void)umask(022);
-    (void)write_file("/proc/self/oom_score_adj", "1000"); /* we go first when memory is short */
+    (void)proc_write("/proc/self/oom_score_adj", "1000"); /* we go first when memory is short */
     if (full && (map_user(&what) != 0 || root_build(plan, &what) != 0)) {
         fail(plan, what);
     }

@@ -23,10 +23,8 @@ static struct {
     size_t count;
 } tree;
 
-static const char *read_proc(pid_t pid, const char *file)
+static const char *read_path(const char *path)
 {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return NULL;
@@ -45,6 +43,13 @@ static uint64_t number_of(const char *in, const char *name)
 {
     const char *at = in != NULL ? strstr(in, name) : NULL;
     return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static const char *read_proc(pid_t pid, const char *file)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    return read_path(path);
 }
 
 static void add_children(pid_t pid, long thread)
@@ -114,3 +119,5 @@ uint64_t memory_of_tree(pid_t pid, uint64_t enough)
     }
     return sum;
 }
+
+uint64_t memory_oom_kills(void) { return number_of(read_path("/proc/vmstat"), "\noom_kill "); }

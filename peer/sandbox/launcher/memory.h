@@ -22,4 +22,7 @@ enum { MEMORY_LOOK_US = 200 * 1000 }; /* as long as the launcher may be deaf to 
  */
 uint64_t memory_of_tree(pid_t pid, uint64_t enough);
 
+/* How often this machine's kernel has killed somebody because memory was short; 0: not known. */
+uint64_t memory_oom_kills(void);
+
 #endif

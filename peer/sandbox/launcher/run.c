@@ -116,6 +116,7 @@ static void fill_run(struct run *run, const struct order *o)
                         .time_ms = o->limits.time_ms,
                         .cpu_s = o->limits.cpu_s,
                         .memory_bytes = o->limits.memory_bytes,
+                        .oom_kills = memory_oom_kills(),
                         .single = o->limits.process_count == 1};
     run->deadline_us = run->ordered_us + SETUP_TIME_US;
 }
@@ -302,10 +303,18 @@ static struct outcome outcome_of_status(const struct run *run, int status, uint6
     return (struct outcome){OUTCOME_SIGNALLED, signal};
 }
 
+/* The slice was killed, by nobody here: it is no crash of the job's when the machine needed room.
+ */
+static bool out_of_memory(const struct run *run)
+{
+    return run->last.kind == BOX_WORD_ENDED && WIFSIGNALED(run->last.code) &&
+           WTERMSIG(run->last.code) == SIGKILL && memory_oom_kills() != run->oom_kills;
+}
+
 static struct outcome outcome_of(const struct run *run, uint64_t cpu_ms, char *text,
                                  size_t text_bytes)
 {
-    if (run->cause == RUN_KILLED) {
+    if (run->cause == RUN_KILLED && !run->has_word) {
         return (struct outcome){OUTCOME_NO_START, OUTCOME_NO_START_KILLED};
     }
     if (run->has_word && run->last.kind == BOX_WORD_FAILED) {
@@ -315,9 +324,16 @@ static struct outcome outcome_of(const struct run *run, uint64_t cpu_ms, char *t
     /* In tier reduced init reports the death that we caused: the cause is what counts then. */
     bool killed = run->has_word && WIFSIGNALED(run->last.code) && run->cause != RUN_BY_ITSELF;
     if (run->has_word && !killed) {
-        return outcome_of_status(run, run->last.code, cpu_ms);
+        struct outcome o = outcome_of_status(run, run->last.code, cpu_ms);
+        if (o.class == OUTCOME_SIGNALLED && out_of_memory(run)) {
+            (void)snprintf(text, text_bytes, "the machine was out of memory");
+            return (struct outcome){OUTCOME_NO_START, OUTCOME_NO_START_SETUP};
+        }
+        return o;
     }
     switch (run->cause) {
+    case RUN_KILLED:
+        return (struct outcome){OUTCOME_NO_START, OUTCOME_NO_START_KILLED};
     case RUN_OVER_MEMORY:
         return (struct outcome){OUTCOME_MEMORY, 0};
     case RUN_OVER_TIME:
@@ -327,7 +343,6 @@ static struct outcome outcome_of(const struct run *run, uint64_t cpu_ms, char *t
         (void)snprintf(text, text_bytes, "the sandbox was not ready within 30 s");
         return (struct outcome){OUTCOME_NO_START, OUTCOME_NO_START_SETUP};
     case RUN_BY_ITSELF:
-    case RUN_KILLED:
         break;
     }
     (void)snprintf(text, text_bytes,

@@ -27,7 +27,8 @@ struct run {
     uint32_t time_ms; /* allowed from execve */
     uint32_t cpu_s;
     uint64_t memory_bytes;
-    bool single; /* one process: its address space limit is enough */
+    uint64_t oom_kills; /* of the machine, when it began; 0: not known */
+    bool single;        /* one process: its address space limit is enough */
     enum run_cause cause;
     bool has_word; /* `last` is BOX_WORD_FAILED or BOX_WORD_ENDED */
     struct box_word last;

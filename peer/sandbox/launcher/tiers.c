@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "peer/sandbox/launcher/kernel.h"
+#include "peer/sandbox/launcher/proc.h"
 #include "peer/sandbox/launcher/run.h"
 
 static const char probe_marker[] = "contained\n";
@@ -23,19 +24,6 @@ int tiers_probe_main(void)
     return write(1, probe_marker, sizeof probe_marker - 1) == (ssize_t)sizeof probe_marker - 1
                ? TIERS_PROBE_EXIT
                : 2;
-}
-
-static int write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    ssize_t n = write(fd, text, strlen(text));
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
 /*
@@ -53,15 +41,15 @@ static int enter_namespaces(const char **what)
         return -1;
     }
     *what = "user map";
-    if (write_file("/proc/self/setgroups", "deny") != 0 && errno != ENOENT) {
+    if (proc_write("/proc/self/setgroups", "deny") != 0 && errno != ENOENT) {
         return -1;
     }
     (void)snprintf(map, sizeof map, "0 %u 1", uid);
-    if (write_file("/proc/self/uid_map", map) != 0) {
+    if (proc_write("/proc/self/uid_map", map) != 0) {
         return -1;
     }
     (void)snprintf(map, sizeof map, "0 %u 1", gid);
-    if (write_file("/proc/self/gid_map", map) != 0) {
+    if (proc_write("/proc/self/gid_map", map) != 0) {
         return -1;
     }
     /* What the host mounts later appears here too (the daemon's data may lie there), not vice

@@ -469,8 +469,6 @@ uint64_t tracker_client_deadline_ms(const struct tracker_client *c)
 
 enum tracker_client_state tracker_client_state(const struct tracker_client *c) { return c->state; }
 
-uint32_t tracker_client_idle_peers(const struct tracker_client *c) { return c->idle_peers; }
-
 void tracker_client_why(const struct tracker_client *c, const struct digest *job, uint64_t now_ms,
                         struct tracker_why *out)
 {

@@ -105,9 +105,6 @@ uint64_t tracker_client_deadline_ms(const struct tracker_client *c);
 
 enum tracker_client_state tracker_client_state(const struct tracker_client *c);
 
-/* Idle peers at the tracker besides us, as of its last answer to a demand. */
-uint32_t tracker_client_idle_peers(const struct tracker_client *c);
-
 /*
  * Why the demand for this job is not met, as far as this tracker knows. job may be NULL: about the
  * connection only, and for_ms also tells how long there has been one.

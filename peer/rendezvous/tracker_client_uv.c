@@ -498,16 +498,6 @@ uint32_t trackers_best(const struct trackers *all)
     return i < all->count ? i : 0;
 }
 
-uint32_t trackers_idle_peers(const struct trackers *all)
-{
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < all->count; i++) {
-        uint32_t idle = tracker_client_idle_peers(all->list[i].core);
-        most = is_ready(&all->list[i]) && idle > most ? idle : most;
-    }
-    return most;
-}
-
 bool trackers_on_lan(const struct trackers *all)
 {
     for (uint32_t i = 0; i < all->count; i++) {

@@ -43,9 +43,6 @@ uint32_t trackers_count(const struct trackers *t);
 /* How many of them answer. */
 uint32_t trackers_ready_count(const struct trackers *t);
 
-/* Idle peers at the tracker that knows most. */
-uint32_t trackers_idle_peers(const struct trackers *t);
-
 /* A tracker on a loopback or private address is connected: such peers may be dialled (--lan). */
 bool trackers_on_lan(const struct trackers *t);
 

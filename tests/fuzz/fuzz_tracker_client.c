@@ -95,7 +95,6 @@ static void check_words(const struct side *s, uint64_t now_ms)
         assert(memchr(why.remedy, '\0', sizeof why.remedy) != NULL);
         assert(why.for_ms <= now_ms);
     }
-    (void)tracker_client_idle_peers(s->client);
 }
 
 /* Whole lines, as from a tracker that answers what it was asked, or any pieces. */

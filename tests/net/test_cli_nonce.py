@@ -194,6 +194,7 @@ class Slices(NonceCase):
         # 2^46 nonces: some three weeks of one thread, a hundred thousand slices.
         slices, line = said("--difficulty", "60", "--count", str(2**46))
         rate = self.net.json("bench", "nonce", "--seconds", "1", data=None)
+        self.assertEqual(rate["schema"], 1)
         rate = max(k["one_thread_per_s"] for k in rate["kernels"])
         self.assertGreater(2**46 / slices / rate, 10 / 3)
         self.assertLess(2**46 / slices / rate, 10 * 3)

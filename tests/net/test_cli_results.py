@@ -161,7 +161,7 @@ class Results(Case):
                       ["job", "wait", job], ["job", "results", job], ["job", "log", job, "0"],
                       ["job", "results", job, "-o", self.net.path("out")], ["status"], ["doctor"],
                       ["key"], ["job", "cancel", endless], ["job", "rm", endless],
-                      NONCE + ["--dry-run"], ["bench", "nonce", "--seconds", "1"],
+                      NONCE + ["--dry-run"],
                       ["nonce", "verify", "--nonce", found["answer"]["fields"]["nonce"],
                        "--difficulty", "10"]]:
             self.assertEqual(self.net.json(*words)["schema"], 1, words)

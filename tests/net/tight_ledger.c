@@ -7,6 +7,7 @@
 
 #include "peer/master/ledger_sys.h"
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
 enum pn_status __real_ledger_commit(struct ledger *l, const struct digest *job,
                                     const struct run *run, uint64_t seq,
                                     const struct record *records, uint32_t count);
@@ -34,3 +35,4 @@ bool __wrap_ledger_pressed(struct ledger *l)
 {
     return there("PREON_LEDGER_PRESSED") || __real_ledger_pressed(l);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

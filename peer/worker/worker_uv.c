@@ -98,7 +98,9 @@ static void carry_out(struct labour *l, const struct worker_action *x)
         break;
     case WORKER_DO_CLOSE: {
         struct port *p = ports_find(l->config.ports, x->link);
-        if (p != NULL && !p->own) {
+        if (p != NULL && p->own) { /* it does not break, and a frame was lost */
+            l->own_lost = true;
+        } else {
             port_close(p, x->reason);
         }
         break;

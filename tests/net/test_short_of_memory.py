@@ -15,6 +15,16 @@ class ShortOfMemory(Case):
         with open(net.path("master.log")) as log:
             self.assertIn("out of memory for judging", log.read())
 
+    def test_no_frame_between_own_worker_and_master_is_missed(self):
+        """Their link does not break: what is lost of it is said again."""
+        net = Net()
+        self.addCleanup(net.close)
+        net.tracker()
+        net.peer("master", 2, "--jobs", "any", program=SHORT)
+        job = net.create("exec", "--quorum", "1", "--slices", "16", "--output", "out.txt", "--",
+                         "sh", "-c", "echo fine > out.txt")
+        net.preon("job", "wait", job, check=0, seconds=25)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

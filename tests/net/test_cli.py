@@ -155,6 +155,10 @@ class BadOptionsWithData(BadOptions):
 class BadSettings(Cli):
     """Values that stand elsewhere than on the command line: the sentence says where."""
 
+    def setUp(self):
+        super().setUp()
+        self.net.env = {k: v for k, v in self.net.env.items() if not k.startswith("PREON_")}
+
     CREATE = ["job", "create", "nonce"]
     BAD = [
         ("threads", "many", ["peer"], "0 to 1024"),

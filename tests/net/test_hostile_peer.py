@@ -425,7 +425,9 @@ class AgainstWorker(HostileCase):
         probe = pc.Worker(self.identity(), master.port, job)
         self.assertEqual(probe.join(), pc.JOIN)
         probe.link.close()
-        ran = len(net.runs("w0"))
+        runs = wait_for(lambda: [r for r in net.runs("w0") if r[1] == "start"][2:] and
+                        net.runs("w0"), 15, "all three run")
+        ran = len(runs)
         master.kill()
         self.liar.hire(self.listener.port, job)
         heard = []

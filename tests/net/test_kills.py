@@ -5,7 +5,7 @@ import sqlite3
 import time
 import unittest
 
-from preon_process import Case, main, needs, wait_for
+from preon_process import PATIENCE, Case, main, needs, wait_for
 
 SLICES = 400  # more than are final when the last kill comes
 SEED = int(os.environ.get("PREON_SEED", "1"))
@@ -29,6 +29,10 @@ class Kills(Case):
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as db:
             return dict(db.execute("select slice, at_ms from finals"))
 
+    def until_final(self, count):
+        """Kills follow the job, not the clock: on any machine all of them hit it."""
+        wait_for(lambda: len(self.final_slices()) >= count, 60, f"{count} slices are final")
+
     def kill(self, victim):
         self.assertLess(len(self.final_slices()), SLICES, "the job was over before the last kill")
         victim.kill()
@@ -46,7 +50,7 @@ class Kills(Case):
             for at, what, _, slice_, _ in self.net.runs(worker):
                 if what == "start":
                     # An assignment on its way when the slice became final may still begin.
-                    self.assertLessEqual(at, final[slice_] + 1000,
+                    self.assertLessEqual(at, final[slice_] + 1000 * PATIENCE,
                                          f"{worker} ran slice {slice_} after it was final")
 
     def test_the_master_dies_twenty_times(self):
@@ -55,7 +59,8 @@ class Kills(Case):
         for i in range(3):
             self.net.peer(f"w{i}", 2, "--jobs", "any")
         self.job = self.net.create(*self.words)
-        for _ in range(20):
+        for i in range(20):
+            self.until_final(15 * i)
             time.sleep(self.random.uniform(0.05, 0.5))
             self.kill(master)
             master = self.net.peer("master", 0)
@@ -67,7 +72,8 @@ class Kills(Case):
         workers = [self.net.peer(f"w{i}", 2, "--jobs", "any") for i in range(3)]
         self.job = self.net.create(*self.words)
         wait_for(lambda: self.net.runs("w0"), 20)
-        for _ in range(20):
+        for i in range(20):
+            self.until_final(15 * i)
             time.sleep(self.random.uniform(0.05, 0.4))
             i = self.random.randrange(3)
             self.kill(workers[i])
@@ -81,7 +87,7 @@ class Kills(Case):
         self.net.peer("w0", 1, "--jobs", "any")
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
-            f.write("sleep $((2 + PREON_SLICE * 60))\necho fine > out.txt\n")
+            f.write("sleep $((5 + PREON_SLICE * 60))\necho fine > out.txt\n")
         self.job = self.net.create(*[w if w != str(SLICES) else "2" for w in self.words])
         wait_for(lambda: self.net.runs("w0"), 20)
         wait_for(lambda: len(self.net.runs("w0", given=True)) == 3, 20, "both slices are given")
@@ -99,7 +105,7 @@ class Kills(Case):
         worker = self.net.peer("w0", 1, "--jobs", "any")
         script = self.net.path("crunch.sh")
         with open(script, "w") as f:
-            f.write("sleep 1\nhead -c 100000 /dev/zero | tr '\\0' $PREON_SLICE > out.txt\n")
+            f.write("sleep 4\nhead -c 100000 /dev/zero | tr '\\0' $PREON_SLICE > out.txt\n")
         self.job = self.net.create(*[w if w != str(SLICES) else "1" for w in self.words])
         wait_for(lambda: self.net.runs("w0"), 20)
         master.kill()

@@ -37,14 +37,14 @@ class Restart(Case):
     @needs("sandbox")
     def test_workers_hires_no_more_than_that(self):
         self.net.peer("w0", 4, "--jobs", "any")
-        job = self.create("--slices", "12", "--workers", "1")
+        job = self.create("--slices", "40", "--workers", "1")
         wait_for(lambda: self.ended() >= 3, 30, "slices are run")
         for _ in range(2):
             before = self.ended()
             self.restart()
             wait_for(lambda: self.ended() >= before + 3, 30, "slices are run after the restart")
         self.assertRegex(self.job()["workers_shown"][0]["address"], r"^127\.0\.0\.1:\d+$")
-        self.net.preon("job", "wait", job, check=0)
+        self.net.preon("job", "cancel", job, check=0)
         self.assertEqual(self.most_at_once(), 1)
 
     def slices(self, job):

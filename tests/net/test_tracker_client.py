@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from tracker_process import Lines, Tracker
+from tracker_process import PATIENCE, Lines, Tracker
 
 JOB = "00112233445566778899aabbccddeeff" * 2
 OTHER = "ff" * 32
@@ -31,7 +31,7 @@ class Client:
 
     def wait_for(self, pattern, seconds=10):
         """The first line that matches, from now on."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while True:
             try:
                 line = self.lines.get(timeout=max(0.01, end - time.monotonic()))

@@ -6,7 +6,7 @@ import socket
 import time
 import unittest
 
-from tracker_process import Lines, Tracker, connect, read_all
+from tracker_process import PATIENCE, Lines, Tracker, connect, read_all
 
 JOB = "00112233445566778899aabbccddeeff" * 2
 
@@ -52,12 +52,12 @@ class Hostile(unittest.TestCase):
             thing.close()
         self.tracker.stop()
 
-    def assert_serves(self, within=1.0):
+    def assert_serves(self, within=5.0):
         start = time.monotonic()
         with connect(self.tracker.port) as s:
             s.sendall(b"INFORM 1 idle\n")
             self.assertEqual(read_all(s), b"OK\n")
-        self.assertLess(time.monotonic() - start, within)
+        self.assertLess(time.monotonic() - start, within * PATIENCE)
 
     def test_the_silent_and_the_slow_are_closed_and_hinder_nobody(self):
         self.start()
@@ -174,8 +174,9 @@ class Hostile(unittest.TestCase):
         self.start(preexec=few_descriptors, connections=1000)
         for _ in range(3):
             flood = [connect(self.tracker.port) for _ in range(300)]
-            turned_away = sum(is_closed(s, 0.01) for s in flood)
-            self.assertGreater(turned_away, 200)
+            until = time.monotonic() + 10 * PATIENCE
+            while sum(is_closed(s, 0.01) for s in flood) <= 200:
+                self.assertLess(time.monotonic(), until)
             before = cpu_seconds(self.tracker)
             time.sleep(0.5)
             self.assertLess(cpu_seconds(self.tracker) - before, 0.3, "the loop spins")

@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 
+PATIENCE = float(os.environ.get("PREON_PATIENCE", "1"))
+
 
 class Tracker:
     """Starts at once; port 0 takes any free one. Limits as in tracker_main.c: entries=10."""
@@ -23,7 +25,7 @@ class Tracker:
     def stop(self):
         """Ends it as an operator would; it must end well, and soon."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        status = self.process.wait(10 * PATIENCE)
         self.process.stdout.close()
         assert status == 0, f"tracker ended with {status}"
 
@@ -35,7 +37,7 @@ class Tracker:
 
 def connect(port, source=None, at="127.0.0.1"):
     s = socket.socket()
-    s.settimeout(20)
+    s.settimeout(20 * PATIENCE)
     if source is not None:
         s.bind((source, 0))
     s.connect((at, port))

@@ -1,7 +1,5 @@
 """A master that is short of memory for a moment loses no event: its job ends all the same."""
-import unittest
-
-from preon_process import SHORT, Case
+from preon_process import SHORT, Case, main, needs
 
 
 class ShortOfMemory(Case):
@@ -15,10 +13,10 @@ class ShortOfMemory(Case):
         with open(net.path("master.log")) as log:
             self.assertIn("out of memory for judging", log.read())
 
+    @needs("sandbox")
     def test_no_frame_between_own_worker_and_master_is_missed(self):
         """Their link does not break: what is lost of it is said again."""
-        net = Net()
-        self.addCleanup(net.close)
+        net = self.net
         net.tracker()
         net.peer("master", 2, "--jobs", "any", program=SHORT)
         job = net.create("exec", "--quorum", "1", "--slices", "16", "--output", "out.txt", "--",
@@ -27,4 +25,4 @@ class ShortOfMemory(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -1,12 +1,13 @@
-/* Ports over real links: who may stay, how their sockets are set, and that all of it ends. */
+/* Ports over real links: who may stay, how their sockets are set, who is named to others. */
 #include "tests/unit/unit.h"
 
+#include <ftw.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 
 #include "common/log_sys.h"
-#include "peer/rendezvous/ports_uv.h"
+#include "peer/rendezvous/mates_uv.h"
 
 enum { HOST, GUEST, SIDES, WAIT_MS = 20000, UNUSED_MS = 400, TAG = 5 };
 
@@ -29,11 +30,16 @@ struct bed {
 };
 
 static struct bed b;
+static struct mates *mates; /* the guest's, in one test */
 
 static void on_up(void *arg, struct port *p, const struct hello *hello, uint64_t tag)
 {
     struct side *s = arg;
-    assert_int_equal(tag, s == &b.sides[HOST] ? 0 : TAG);
+    if (mates != NULL && s == &b.sides[GUEST]) {
+        mates_up(mates, p, tag);
+    } else {
+        assert_int_equal(tag, s == &b.sides[HOST] ? 0 : TAG);
+    }
     assert_non_null(hello);
     assert_int_equal(addr_class(&p->remote), ADDR_LOOPBACK);
     s->up[s->up_count++] = p;
@@ -100,7 +106,9 @@ static int close_both(void **state)
 {
     (void)state;
     for (int i = 0; i < SIDES; i++) {
-        ports_close(b.sides[i].ports, on_ports_closed, &b.sides[i]);
+        if (b.sides[i].ports != NULL) {
+            ports_close(b.sides[i].ports, on_ports_closed, &b.sides[i]);
+        }
     }
     (void)uv_run(&b.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&b.loop), 0);
@@ -188,6 +196,81 @@ static void both_ends_of_a_link_are_quick(void **state)
     assert_int_equal(links, SIDES);
 }
 
+static bool may_read(void *arg, const struct port *p, const struct file_set *set)
+{
+    (void)arg;
+    (void)p;
+    (void)set;
+    return false;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static uint32_t named_to(struct addr remote, uint32_t id, const struct digest *job)
+{
+    const struct port asker = {.id = id, .remote = remote};
+    struct addr out[4];
+    uint32_t count = mates_others(mates, job, &asker, out, 4);
+    assert_true(count <= 1);
+    assert_true(count == 0 || addr_equal(&out[0], &b.addr));
+    return count;
+}
+
+/* Whom a busy source names: proven mates of that job, never to themselves, a lan's to the lan. */
+static void mates_are_named_once_proven(void **state)
+{
+    (void)state;
+    const struct transfer_hooks hooks = {.may_read = may_read};
+    const struct trackers_callbacks callbacks = {NULL, NULL};
+    const struct digest job = {{1}};
+    const struct digest other = {{2}};
+    const struct addr near = addr_v4(127, 0, 0, 1, 9);
+    const struct addr afar = addr_v4(198, 51, 100, 1, 9);
+    char dir[] = "/tmp/preon-test-XXXXXX";
+    struct side *guest = &b.sides[GUEST];
+    struct mates_config config = {.loop = &b.loop, .ports = guest->ports};
+    struct trackers *trackers;
+    struct store *store;
+    struct pn_err err;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(store_open(dir, &store, &err), PN_OK);
+    assert_int_equal(transfer_new(&b.loop, store, &hooks, &config.transfer, &err), PN_OK);
+    assert_int_equal(trackers_open(&b.loop, NULL, 0, 1, &callbacks, NULL, &trackers, &err), PN_OK);
+    mates = mates_new(&config);
+    assert_non_null(mates);
+    mates_set_trackers(mates, trackers, 4000);
+
+    mates_found(mates, &job, &b.addr, 1); /* of a job whose files nobody wants */
+    mates_want(mates, &job, true);
+    mates_found(mates, &job, &b.addr, 1);
+    assert_int_equal(named_to(near, 999, &job), 0); /* a stranger's word so far */
+    run_until(&guest->up_count, 1);
+    assert_int_equal(named_to(near, 999, &job), 1);
+    assert_int_equal(named_to(near, guest->up[0]->id, &job), 0);
+    assert_int_equal(named_to(near, 999, &other), 0);
+    assert_int_equal(named_to(afar, 999, &job), 0);
+    assert_int_equal(guest->up_count, 1);
+
+    mates_free(mates);
+    mates = NULL;
+    transfer_free(config.transfer);
+    trackers_close(trackers);
+    ports_close(guest->ports, on_ports_closed, guest);
+    while (!guest->closed) {
+        (void)uv_run(&b.loop, UV_RUN_ONCE);
+    }
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    guest->ports = NULL;
+    store_close(store);
+    (void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 int main(void)
 {
     log_set_level(LOG_ERROR);
@@ -195,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_guest_that_asks_for_nothing_is_sent_away),
         TEST(both_ends_of_a_link_are_quick),
+        TEST(mates_are_named_once_proven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

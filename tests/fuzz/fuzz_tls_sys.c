@@ -18,7 +18,7 @@ enum choice {
     CHOICE_OURSELVES = 4, /* both have one key */
     CHOICE_RAW = 8,       /* no client at all: bytes */
     CHOICE_CLOSE = 16,    /* the client breaks off after its first flight */
-    CHOICE_FLOOD = 32,    /* the client writes more than it may hold */
+    CHOICE_FLOOD = 32,    /* the client writes more than it may hold; a stranger changes keys */
     CHOICE_STRANGER = 64, /* the client is a plain OpenSSL's … */
     CHOICE_NO_ALPN = 128, /* … that names no protocol */
 };
@@ -142,6 +142,30 @@ static enum pn_status pass_on(BIO *out, struct side *server)
     return status;
 }
 
+static enum pn_status change_keys(SSL *ssl, BIO *out, struct side *server, int times)
+{
+    for (int i = 0; i < times; i++) {
+        bool changed =
+            SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+        assert(changed);
+    }
+    return pass_on(out, server);
+}
+
+/* Keys may be changed now and then, among data, but not for ever. */
+static void change_keys_for_ever(SSL *ssl, BIO *out, struct side *server)
+{
+    static const uint8_t DATA[16 * 1024];
+    enum pn_status status = change_keys(ssl, out, server, 5);
+    for (size_t sent = 0; status == PN_OK && sent < 1024 * 1024; sent += sizeof DATA) {
+        bool written = SSL_write(ssl, DATA, sizeof DATA) == sizeof DATA;
+        status = written ? pass_on(out, server) : PN_E_SYSTEM;
+    }
+    status = status == PN_OK ? change_keys(ssl, out, server, 5) : status;
+    assert(status == PN_OK);
+    assert(change_keys(ssl, out, server, 16) != PN_OK);
+}
+
 static void stranger(struct side *server, uint8_t choices)
 {
     static const uint8_t ALPN[] = "\x07preon/1";
@@ -169,8 +193,12 @@ static void stranger(struct side *server, uint8_t choices)
         buffer_fini(&b);
     }
     assert(server->done == ((choices & CHOICE_NO_ALPN) == 0));
-    (void)SSL_shutdown(ssl);
-    assert(pass_on(out, server) != PN_OK);
+    if (server->done && (choices & CHOICE_FLOOD) != 0) {
+        change_keys_for_ever(ssl, out, server);
+    } else {
+        (void)SSL_shutdown(ssl);
+        assert(pass_on(out, server) != PN_OK);
+    }
     ERR_clear_error();
     SSL_free(ssl);
 }

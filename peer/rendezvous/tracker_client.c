@@ -493,7 +493,7 @@ void tracker_client_why(const struct tracker_client *c, const struct digest *job
                        "%u idle peer%s at tracker %s, but none has taken the job", c->idle_peers,
                        c->idle_peers == 1 ? "" : "s", c->name);
         (void)snprintf(out->remedy, sizeof out->remedy,
-                       "do they allow it, and can they reach this machine?");
+                       "do they allow it, and its limits, and can they reach this machine?");
     }
     out->for_ms = now_ms > since_ms ? now_ms - since_ms : 0;
 }

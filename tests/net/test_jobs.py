@@ -140,6 +140,15 @@ class Swarm(JobCase):
         self.assertEqual(self.workers_that_ran(), [])
         self.net.preon("job", "cancel", job, check=0)
 
+    def test_limits_over_a_volunteers_are_refused_and_named(self):
+        self.world("--jobs", "any")
+        job = self.net.create("exec", "--memory", "1000G", "--", "true")
+        wait_for(lambda: "refused: limits: memory = 1073741824000 asked for" in self.net.logs(), 15)
+        cause = wait_for(lambda: self.net.json("job", "status", job).get("waiting"), 15)
+        self.assertIn("its limits", cause["remedy"])
+        self.assertEqual(self.workers_that_ran(), [])
+        self.net.preon("job", "cancel", job, check=0)
+
     @needs("sandbox")
     def test_workers_share_the_files(self):
         self.world("--jobs", "any")

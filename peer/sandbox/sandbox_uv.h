@@ -19,7 +19,7 @@
 
 enum {
     SANDBOX_SLOTS_MAX = 1024,
-    SANDBOX_FILES_MAX = 200,           /* more: give a folder */
+    SANDBOX_FILES_MAX = 200, /* more: give a folder */
     SANDBOX_NOBODY = 65534,
 };
 

@@ -80,8 +80,8 @@ class FullDisk(Case):
                          "--port", "0", "--tracker", f"127.0.0.1:{self.net.tracker_port}",
                          "--threads", "1"], "master")  # its log is not on that disk
         worker = self.net.peer("worker", 2)
-        job = self.net.create("exec", "--slices", "200", "--output", "o", "--", "sh", "-c",
-                              "sleep 0.1; echo $PREON_SLICE > $PREON_OUT/o", data=self.data)
+        job = self.net.create("exec", "--slices", "60", "--output", "o", "--", "sh", "-c",
+                              "sleep 0.3; echo $PREON_SLICE > $PREON_OUT/o", data=self.data)
         wait_for(lambda: self.job(job)["slices"]["final"] > 2, 30, "it begins")
         self.fill(0)
         wait_for(lambda: re.search("stalled: .*full", str(self.job(job).get("waiting"))), 30,
@@ -91,7 +91,7 @@ class FullDisk(Case):
         self.assertIn("full", done.stderr)
         os.unlink(os.path.join(self.disk, "filler"))
         wait_for(lambda: self.job(job)["state"] == "done", 60, "it goes on")
-        self.assertEqual(self.job(job)["slices"]["final"], 200)
+        self.assertEqual(self.job(job)["slices"]["final"], 60)
         self.assertIsNone(worker.process.poll())
         self.create("--output", "o", "--", "sh", "-c", "echo 1 > $PREON_OUT/o", check=0)
 

@@ -155,7 +155,7 @@ static void keeps_time(void **state)
     o.limits.time_s = 1;
     run(&o);
     CHECK_OUTCOME(OUTCOME_TIME, 0);
-    assert_true(fx.last.wall_ms >= 1000 && fx.last.wall_ms < 3000);
+    assert_true(fx.last.wall_ms >= 1000 && fx.last.wall_ms < 10000);
     discard();
     const char *const busy[] = {"sh", "-c", "while :; do :; done"};
     o.args = busy;
@@ -332,7 +332,7 @@ static void does_not_wait_for_the_launcher(void **state)
     o.args = good;
     o.arg_count = 3;
     assert_int_equal(sandbox_run(fx.sandbox, &o, NULL, on_end, NULL, &last, NULL), PN_OK);
-    assert_true(uv_hrtime() - before_ns < 500 * UINT64_C(1000000));
+    assert_true(uv_hrtime() - before_ns < 5000 * UINT64_C(1000000));
 
     sandbox_kill(fx.sandbox, called_off); /* the launcher need not even hear of it */
     wait_end();

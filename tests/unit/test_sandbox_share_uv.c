@@ -44,12 +44,14 @@ static void leaves_the_processor_to_others(void **state)
     discard();
 }
 
-/* Light as they are, slices die at once: three busy ones beside something busy on each processor.
+/*
+ * Light as they are, slices die soon: three busy ones beside four busy programs. The bound is for a
+ * machine that runs other tests as well.
  */
 static void kills_soon_on_a_busy_machine(void **state)
 {
     (void)state;
-    enum { OTHERS = 4, RUNS = 3, WITHIN_MS = 1000 };
+    enum { OTHERS = 4, RUNS = 3, WITHIN_MS = 2000 };
     const char *const args[] = {"sh", "-c", "while :; do :; done"};
     struct sandbox_order o = plain_order();
     uint32_t ids[RUNS];

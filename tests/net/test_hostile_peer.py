@@ -402,6 +402,7 @@ class AgainstWorker(HostileCase):
         self.hired(self.job())
         self.honest()
 
+    @needs("sandbox")
     def test_progress_without_end_is_told_now_and_then(self):
         """Lines of progress cost a job nothing, but the peers a frame and a step of two cores each."""
         script = "seq -f 'progress %.0f 300000' 300000; echo progress 300000 300000"

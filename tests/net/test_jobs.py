@@ -132,6 +132,7 @@ class Swarm(JobCase):
         log = self.net.preon("job", "log", job, "3", check=0)
         self.assertIn("about 3", log.stdout + log.stderr)
 
+    @needs("sandbox")
     def test_a_foreign_owner_is_refused_by_default(self):
         self.world()
         job = self.net.create("exec", "--slices", "2", "--file", self.write("crunch.sh", CRUNCH),

@@ -141,6 +141,7 @@ class Swarm(JobCase):
         self.assertEqual(self.workers_that_ran(), [])
         self.net.preon("job", "cancel", job, check=0)
 
+    @needs("sandbox")
     def test_limits_over_a_volunteers_are_refused_and_named(self):
         self.world("--jobs", "any")
         job = self.net.create("exec", "--memory", "1000G", "--", "true")

@@ -149,7 +149,7 @@ static void flush(struct link *l)
         return;
     }
     l->is_flying = true;
-    l->taken_due_ms = clock_now_ms() + l->context->times.session.frame_ms;
+    l->taken_due_ms = clock_now_ms() + l->context->times.session.dead_ms;
 }
 
 enum pn_status link_send(struct link *l, enum session_lane lane, const struct frame *f)
@@ -296,7 +296,7 @@ void link_tick(struct link *l, uint64_t now_ms)
              l->connected ? "the handshake was not done" : "no connection",
              l->context->times.connect_ms);
     } else if (l->is_flying && now_ms >= l->taken_due_ms) {
-        fail(l, PN_E_TIMEOUT, "nothing was taken for %u ms", l->context->times.session.frame_ms);
+        fail(l, PN_E_TIMEOUT, "nothing was taken for %u ms", l->context->times.session.dead_ms);
     } else if (now_ms >= session_deadline_ms(l->session)) {
         if (session_tick(l->session, now_ms, &err) != PN_OK) {
             fail(l, err.status, "%s", err.text);

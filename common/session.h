@@ -16,11 +16,11 @@
 #include "common/hello.h"
 
 enum {
-    SESSION_HELLO_MS = 10 * 1000,     /* absolute, from session_start */
-    SESSION_FRAME_MS = 60 * 1000,     /* absolute, from a frame's first byte to its last; a shell
-                                         closes what has not taken what it wrote for as long */
-    SESSION_KEEPALIVE_MS = 45 * 1000, /* silence, either way, after which we PING */
-    SESSION_DEAD_MS = 150 * 1000,     /* silence of the other side after which the link is closed */
+    SESSION_HELLO_MS = 10 * 1000,       /* absolute, from session_start */
+    SESSION_FRAME_MS = 60 * 1000,       /* absolute, from a frame's first byte to its last */
+    SESSION_KEEPALIVE_MS = 45 * 1000,   /* silence, either way, after which we PING */
+    SESSION_DEAD_MS = 150 * 1000,       /* silence of the other side after which the link is closed;
+                                           a shell closes what has not taken a write for as long */
     SESSION_PING_QUEUE_MAX = 64 * 1024, /* over it in the control lane no PING is answered */
     SESSION_CONTROL_QUEUE_MAX = 4 * 1024 * 1024,
     SESSION_DATA_QUEUE_MAX = 8 * 1024 * 1024,

@@ -16,6 +16,7 @@
 enum {
     ANSWER_BYTES_MAX = 64 * 1024 * 1024,
     ANSWER_WITHIN_MS = 60 * 1000,  /* of a plain question */
+    DONE_WITHIN_MS = 3600 * 1000,  /* of an order, which may wait for a slow disk */
     PUT_UNASKED_BYTES = 64 * 1024, /* a smaller body is sent without asking */
     HELLO_WITHIN_MS = 5 * 1000,    /* of the first one: who is there */
     TURN_MS = 200,                 /* between two looks at deadline and Ctrl-C */
@@ -287,6 +288,12 @@ enum pn_status client_ask(struct client *c, const char *method, const char *path
                           const json_t *body, json_t **answer, struct pn_err *err)
 {
     return ask(c, method, path, body, ANSWER_WITHIN_MS, answer, err);
+}
+
+enum pn_status client_order(struct client *c, const char *method, const char *path,
+                            const json_t *body, struct pn_err *err)
+{
+    return ask(c, method, path, body, DONE_WITHIN_MS, NULL, err);
 }
 
 enum pn_status client_put(struct client *c, const char *path, int fd, uint64_t size, bool *had,

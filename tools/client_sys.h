@@ -36,6 +36,13 @@ const struct digest *client_peer_id(const struct client *c);
 enum pn_status client_ask(struct client *c, const char *method, const char *path,
                           const json_t *body, json_t **answer, struct pn_err *err);
 
+/*
+ * The same for what is to be done and kept: answered when it is durable, and a disk that others
+ * write to, too, has its own time. Ctrl-C ends it.
+ */
+enum pn_status client_order(struct client *c, const char *method, const char *path,
+                            const json_t *body, struct pn_err *err);
+
 /* Sends a file's bytes from fd, from its start. *had: the peer had them already. */
 enum pn_status client_put(struct client *c, const char *path, int fd, uint64_t size, bool *had,
                           struct pn_err *err);

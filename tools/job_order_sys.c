@@ -13,7 +13,7 @@ static enum pn_status order(struct home *h, const char *method, const char *id, 
 {
     char request[REQUEST_BYTES];
     (void)snprintf(request, sizeof request, "/v1/jobs/%s%s", id, verb);
-    return client_ask(h->client, method, request, NULL, NULL, err);
+    return client_order(h->client, method, request, NULL, err);
 }
 
 static enum exit_code plain_order(struct context *c, const char *method, const char *verb,

@@ -123,7 +123,7 @@ static enum pn_status start(const struct context *c, struct home *h, const char 
     char request[REQUEST_BYTES];
     json_t *body = json_pack("{s:I}", "workers", (json_int_t)args_u64(&c->args, "workers"));
     (void)snprintf(request, sizeof request, "/v1/jobs/%s/start", id);
-    enum pn_status status = client_ask(h->client, "POST", request, body, NULL, err);
+    enum pn_status status = client_order(h->client, "POST", request, body, err);
     json_decref(body);
     return status;
 }

@@ -99,6 +99,9 @@ enum pn_status store_put_begin(struct store *s, uint64_t size, const struct dige
                        (unsigned long long)size, (unsigned long long)FILE_BYTES_MAX);
     }
     if (store_file_proven(s, root)) { /* else these bytes replace those */
+        store_lock(s);
+        s->unsynced = true; /* it may have come as somebody's blocks, which nobody has synced */
+        store_unlock(s);
         return pn_fail(err, PN_E_EXISTS, "the file is here already");
     }
     if (!has_room(s, size)) {

@@ -223,15 +223,17 @@ static void who_takes_nothing_is_closed(void **state)
     struct bed b;
     open_bed(&b);
     link_context_set_times(b.contexts[DIALLER],
-                           &(struct link_times){5000, {5000, 1000, 100000, 100000}});
+                           &(struct link_times){5000, {5000, 5000, 100000, 2000}});
+    link_context_set_times(b.contexts[LISTENER],
+                           &(struct link_times){5000, {5000, 5000, 200, 100000}});
     dial(&b);
     run_until(&b, both_up);
-    link_pause(b.ends[LISTENER].link, true);
+    link_pause(b.ends[LISTENER].link, true); /* it goes on to PING */
     b.ends[DIALLER].to_send = POUR_BYTES;
     pour(&b.ends[DIALLER]);
     run_until(&b, dialler_closed);
     assert_int_equal(b.ends[DIALLER].why, PN_E_TIMEOUT);
-    assert_string_equal(b.ends[DIALLER].reason, "nothing was taken for 1000 ms");
+    assert_string_equal(b.ends[DIALLER].reason, "nothing was taken for 2000 ms");
     close_bed(&b);
 }
 

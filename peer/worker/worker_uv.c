@@ -169,7 +169,7 @@ static void ask_own_anew(struct labour *l)
 {
     l->own_lost = false;
     for (struct errand *e = l->errands, *next; e != NULL; e = next) {
-        next = e->next;
+        errand_pin(e); /* a step may leave any of them: this one stays, and what follows it is so */
         if (e->own && !e->gone) {
             struct worker_event ev = {.kind = WORKER_ENGAGE,
                                       .link = e->port,
@@ -178,6 +178,8 @@ static void ask_own_anew(struct labour *l)
                                       .job = e->job};
             (void)step(l, &ev, NULL);
         }
+        next = e->next;
+        errand_unpin(e);
     }
 }
 

@@ -45,6 +45,8 @@ enum {
     MASTER_PULL_MIN_MS = 60 * 1000,
     MASTER_PULL_KIB_PER_S = 64,
     MASTER_PULLS_AT_ONCE = 16, /* so many do not slow each other */
+    /* The own run has failed, and still nobody else is here: a full disk may have room again. */
+    MASTER_OWN_AGAIN_MS = 10 * 60 * 1000,
 };
 
 struct master_config {

@@ -56,6 +56,7 @@ void master_give_up_slice(struct master *m, struct open_slice *s)
 void master_own_run_failed(struct master *m, struct open_slice *s)
 {
     s->own_failed = true;
+    s->own_failed_ms = m->now_ms;
     s->give_ups = 0;
     if (s->tally.count == 0) {
         master_give_up_slice(m, s);

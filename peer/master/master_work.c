@@ -177,7 +177,10 @@ static bool somebody_suits(const struct master *m, const struct open_slice *s)
 static bool wants_own(const struct master *m, const struct open_slice *s)
 {
     uint64_t since_ms = s->given_ms > m->short_since_ms ? s->given_ms : m->short_since_ms;
-    return m->config.own_can_run && !s->own_failed && m->now_ms - since_ms >= MASTER_SHORT_MS;
+    if (s->own_failed && m->now_ms - s->own_failed_ms < MASTER_OWN_AGAIN_MS) {
+        return false;
+    }
+    return m->config.own_can_run && m->now_ms - since_ms >= MASTER_SHORT_MS;
 }
 
 void master_look_for_voters(struct master *m)
@@ -195,6 +198,7 @@ void master_look_for_voters(struct master *m)
             m->short_since_ms = m->now_ms;
         }
         if (wants_own(m, s)) {
+            s->own_failed = false; /* or what stood in its way for a while does so for ever */
             plan_need(&m->plan, s, s->need, true);
         }
     }

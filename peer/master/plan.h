@@ -87,6 +87,7 @@ struct open_slice {
     bool provisional;  /* agreed; its outputs are on their way or being judged */
     bool final_queued; /* its final record is on its way to the disk */
     uint32_t excluded[PLAN_EXCLUDED_MAX];
+    uint64_t own_failed_ms; /* the last time */
     struct heap_node retry; /* in the heap: not to be given out before */
     struct heap_node pull;  /* the master's: until when its outputs are expected */
     bool given;             /* to all it needs: it stands in the line, the longest ago first */

@@ -25,6 +25,30 @@ static void our_own_trouble_passes(void **state)
     expect("(vote) (output) (final) ");
 }
 
+/* A vote stands whose outputs have gone with its worker: the own run is tried for as long as that
+ * lasts, for nobody else may ever come. */
+static void our_own_trouble_passes_late(void **state)
+{
+    (void)state;
+    open_master(1, 1);
+    start();
+    (void)enlist(1, 0);
+    (void)enlist(2, 1);
+    (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
+    expect("2<0 (vote) pull ");
+    link_down(2);
+    pulled(2, 0, PN_E_CLOSED);
+    ticks(60);
+    own_gives_up(PLAN_GIVE_UPS_MAX);
+    ticks(8 * 60);
+    expect("");
+    ticks(60);
+    expect("1<0 ");
+    (void)vote((struct ballot_paper){.link = 1, .says = 'a', .big = true});
+    pulled(1, 0, PN_OK);
+    expect("(vote) pull (output) (final) ");
+}
+
 static void what_nobody_can_run_ends(void **state)
 {
     (void)state;
@@ -131,6 +155,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(our_own_trouble_passes),
+        TEST(our_own_trouble_passes_late),
         TEST(what_nobody_can_run_ends),
         TEST(a_give_up_that_crosses_a_cancel),
         TEST(a_dispute_that_we_cannot_settle),

@@ -14,6 +14,7 @@ struct place {
     struct addr key;
     uint16_t proven_port; /* its last HELLO was valid; 0: none */
     uint16_t trying_port; /* being dialled without having been proven; 0: none */
+    uint64_t valid_ms;    /* of the last valid HELLO from any port of it; 0: none */
     uint32_t failures;    /* in a row; several dials that fail together are one */
     bool begun;           /* since the last failure */
     uint64_t free_ms;     /* from then on it may be tried, unless proven */
@@ -80,11 +81,21 @@ static struct place *find(const struct dialling *d, const struct addr *to)
     return table_get(&d->places, &key);
 }
 
-static uint64_t pause_ms(bool lan, uint32_t failures)
+/* A peer that is full hangs up before its HELLO, and has room again when somebody leaves. */
+static uint64_t pause_max_ms(const struct place *p, bool lan, uint64_t now_ms)
+{
+    if (lan) {
+        return DIALLING_MINUTE_MS;
+    }
+    bool lately = p->valid_ms != 0 && now_ms - p->valid_ms < DIALLING_DAY_MS;
+    return lately ? DIALLING_FULL_MS : DIALLING_DAY_MS;
+}
+
+static uint64_t pause_ms(const struct place *p, bool lan, uint64_t now_ms)
 {
     uint64_t first_ms = lan ? DIALLING_LAN_FIRST_MS : DIALLING_MINUTE_MS;
-    uint64_t most_ms = lan ? DIALLING_MINUTE_MS : DIALLING_DAY_MS;
-    uint32_t doublings = failures > 1 ? failures - 1 : 0;
+    uint64_t most_ms = pause_max_ms(p, lan, now_ms);
+    uint32_t doublings = p->failures > 1 ? p->failures - 1 : 0;
     return doublings < 20 && first_ms << doublings < most_ms ? first_ms << doublings : most_ms;
 }
 
@@ -228,6 +239,7 @@ void dialling_end(struct dialling *d, const struct addr *to, enum dialling_for w
     }
     if (valid) {
         p->proven_port = to->port;
+        p->valid_ms = now_ms;
         p->failures = 0;
         return;
     }
@@ -242,6 +254,6 @@ void dialling_end(struct dialling *d, const struct addr *to, enum dialling_for w
     }
     p->begun = false;
     p->failures += p->failures < UINT32_MAX;
-    uint64_t free_ms = now_ms + pause_ms(addr_is_lan(to), p->failures);
+    uint64_t free_ms = now_ms + pause_ms(p, addr_is_lan(to), now_ms);
     p->free_ms = free_ms > p->free_ms ? free_ms : p->free_ms;
 }

@@ -8,7 +8,8 @@
  *     carrier addresses only where `lan` allows them;
  *   - a public address that has not shown itself to be a peer's: once a minute, twice as long after
  *     each try without a valid HELLO, up to a day; four a minute in its /24 (IPv6: /48), 30 in all,
- *     of which sources of blocks take at most 20, so that there is always room for work;
+ *     of which sources of blocks take at most 20, so that there is always room for work. One that
+ *     was a peer's within a day is left alone for eight minutes at most: it may only be full;
  *   - a public address and port whose last HELLO was valid: 120 at once, then two a second. A
  *     master with many short jobs is dialled often, and is made for it;
  *   - on a lan many peers share a machine and all share a network: there each address and port is
@@ -30,6 +31,7 @@
 enum {
     DIALLING_MINUTE_MS = 60 * 1000,
     DIALLING_DAY_MS = 24 * 60 * 60 * 1000,
+    DIALLING_FULL_MS = 8 * 60 * 1000,
     DIALLING_NET_MAX = 4,     /* a minute */
     DIALLING_ALL_MAX = 30,    /* a minute */
     DIALLING_BLOCKS_MAX = 20, /* of these */

@@ -105,6 +105,26 @@ static void a_host_that_is_no_peer_is_tried_ever_more_seldom(void **state)
     assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
 }
 
+/* It hangs up before its HELLO for as long as it is full; a day of that, and it is a stranger. */
+static void a_peer_that_is_full_is_tried_again_soon(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
+    end("192.0.2.1:4000", true);
+    const uint64_t full_ms = now_ms;
+    while (now_ms < full_ms + 12 * 60 * MINUTE) {
+        assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
+        end("192.0.2.1:4000", false);
+        assert_int_equal(begin("192.0.2.1:4000"), DIALLING_LATER);
+        now_ms += DIALLING_FULL_MS;
+    }
+    now_ms = full_ms + DIALLING_DAY_MS;
+    assert_int_equal(begin("192.0.2.1:4000"), DIALLING_NOW);
+    end("192.0.2.1:4000", false);
+    now_ms += 10 * DIALLING_FULL_MS;
+    assert_int_equal(begin("192.0.2.1:4000"), DIALLING_LATER);
+}
+
 /* Two hundred jobs of one public master. */
 static void a_proven_peer_is_dialled_often_but_not_at_will(void **state)
 {
@@ -279,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(some_addresses_are_never_dialled),
         CASE(a_host_that_is_no_peer_is_tried_ever_more_seldom),
+        CASE(a_peer_that_is_full_is_tried_again_soon),
         CASE(a_proven_peer_is_dialled_often_but_not_at_will),
         CASE(networks_and_the_whole_have_a_budget),
         CASE(on_a_lan_each_port_counts_for_itself),

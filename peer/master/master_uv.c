@@ -385,6 +385,18 @@ static bool stands_still(const struct lead *d, const struct frame *f)
     return d->in_ledger && goes_on && (d->core == NULL || (d->stalled_ms != 0 && asks_in));
 }
 
+/* Somebody stopped it, perhaps for days: that costs no other run the link that it works over. */
+static bool link_serves_another(const struct leads *l, const struct lead *stopped,
+                                const struct port *p)
+{
+    for (const struct lead *d = l->first; d != NULL; d = d->next) {
+        if (d != stopped && d->core != NULL && master_has_worker(d->core, p->id)) {
+            return stopped->state == JOB_STOPPED;
+        }
+    }
+    return false;
+}
+
 /* For people who ask why it waits: what a worker of the run has said, not just anybody. */
 static void keep_given_up(struct lead *d, const struct frame *f)
 {
@@ -403,7 +415,8 @@ enum pn_status leads_frame(struct leads *l, struct port *p, const struct frame *
     }
     memcpy(job.b, f->body.ptr, DIGEST_BYTES);
     struct lead *d = leads_find(l, &job);
-    if (d != NULL && !p->own && f->request != 0 && stands_still(d, f)) {
+    if (d != NULL && !p->own && f->request != 0 && stands_still(d, f) &&
+        !link_serves_another(l, d, p)) {
         return pn_fail(err, PN_E_BUSY, "its run stands still");
     }
     if (d == NULL || d->core == NULL) {

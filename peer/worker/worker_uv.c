@@ -463,7 +463,9 @@ enum pn_status labour_hire(struct labour *l, const struct digest *job, const str
         return pn_fail(err, PN_E_BUSY, "no idle slot, or at work for it already");
     }
     struct port *p = ports_dialled(l->config.ports, master, MATES_TAG_BIT);
-    if (p != NULL) { /* no second link for another job of the same master */
+    /* No second link for another job of the same master; but where work is in hand its run may
+     * stand still, which ends a link of its own and drops what is in hand over any other. */
+    if (p != NULL && !worker_engaged(l->core, job)) {
         return labour_engage(l, p, job, err);
     }
     /* A master that was lost and is back, perhaps elsewhere: the tracker knows where, not who. */

@@ -2,8 +2,11 @@
 import glob
 import os
 import shutil
+import signal
+import subprocess
 
-from preon_process import BUILD, PREON, Case, main, needs, wait_for
+import peer_client as pc
+from preon_process import BUILD, PATIENCE, PREON, Case, main, needs, wait_for
 
 
 @needs("sandbox")
@@ -58,6 +61,33 @@ class Comeback(Case):
         for slice_ in range(4):
             with open(self.net.path("results", str(slice_), "out.txt")) as f:
                 self.assertEqual(f.read(), "fine\n")
+
+    def stopped_job(self):
+        """Its command was interrupted."""
+        words = ["job", "create", "exec", "--data", self.net.path("master"),
+                 "--tracker", f"127.0.0.1:{self.net.tracker_port}", "--", "sleep", "100"]
+        with subprocess.Popen([PREON] + words, env=self.net.env, text=True,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as command:
+            told = next(line for line in command.stderr if line.startswith("preon: job "))
+            command.send_signal(signal.SIGINT)
+            command.communicate(timeout=20 * PATIENCE)
+        return told.split()[-1]
+
+    def test_a_stopped_run_costs_its_sibling_no_link(self):
+        """Who has nothing but the stopped run comes again; who works for another goes on."""
+        stopped = self.stopped_job()
+        port = self.net.peer("master", 0).port
+        running = self.net.create("exec", "--slices", "4", "--", "true")
+        worker = pc.Worker(pc.Identity(self.net.dir, "worker"), port, running)
+        self.addCleanup(worker.link.close)
+        self.assertEqual(worker.join(), pc.JOIN)
+        self.assertEqual(worker.enlist(1), pc.ENLIST)
+        self.assertEqual(worker.link.ask(pc.JOIN, bytes.fromhex(stopped))[0], pc.ERROR)
+        self.assertEqual(worker.enlist(2), pc.ENLIST)
+        only = pc.Worker(pc.Identity(self.net.dir, "only"), port, stopped)
+        self.addCleanup(only.link.close)
+        with self.assertRaises(pc.Closed):
+            only.join()
 
 
 if __name__ == "__main__":

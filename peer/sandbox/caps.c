@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "jobs/program.h"
+
 enum {
     INODES = 16 * 1024, /* about 16 MiB of the kernel's memory at worst */
     OPEN_FILES = 1024,
@@ -51,10 +53,14 @@ struct limits caps_of_machine(uint64_t ram_bytes)
 
 uint64_t caps_budget(uint64_t ram_bytes) { return ram_bytes / 4 * 3; }
 
-uint64_t caps_weight(const struct limits *asked, bool own_program)
+uint64_t caps_weight(const struct limits *asked, enum program_kind kind, const char *name)
 {
-    return own_program ? OWN_PROGRAM_BYTES + asked->output_bytes
-                       : asked->memory_bytes + 2 * asked->output_bytes;
+    if (kind != PROGRAM_OWN) {
+        return asked->memory_bytes + 2 * asked->output_bytes;
+    }
+    const struct job_program *program = job_program_find(name);
+    uint64_t writes = program != NULL ? program->output_bytes_max : UINT64_MAX;
+    return OWN_PROGRAM_BYTES + (asked->output_bytes < writes ? asked->output_bytes : writes);
 }
 
 struct order_limits caps_order(const struct limits *asked)

@@ -27,10 +27,11 @@ struct limits caps_of_machine(uint64_t ram_bytes);
 uint64_t caps_budget(uint64_t ram_bytes);
 
 /*
- * What a slice may take of that. Programs of our own hold a few MiB whatever the job, and have no
- * use for /tmp: only their outputs count in full.
+ * What a slice may take of that. Programs of our own hold a few MiB whatever the job, have no use
+ * for /tmp, and write no more than they are known to (jobs/program.h), whatever they may. name is
+ * args[0] of the manifest.
  */
-uint64_t caps_weight(const struct limits *asked, bool own_program);
+uint64_t caps_weight(const struct limits *asked, enum program_kind kind, const char *name);
 
 /* The amounts of a sandbox for limits that were checked; what no manifest names has a fixed value.
  */

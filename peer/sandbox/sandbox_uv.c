@@ -487,7 +487,7 @@ static enum pn_status check_order(const struct sandbox *s, const struct sandbox_
                        order->file_count, SANDBOX_FILES_MAX);
     }
     enum pn_status status = caps_check(&order->limits, &s->options.caps, err);
-    uint64_t weight = caps_weight(&order->limits, order->program == PROGRAM_OWN);
+    uint64_t weight = caps_weight(&order->limits, order->program, order->args[0]);
     if (status == PN_OK && s->run_count > 0 && s->options.budget_bytes != 0 &&
         s->weight + weight > s->options.budget_bytes) {
         return pn_fail(err, PN_E_BUSY,
@@ -623,7 +623,7 @@ enum pn_status sandbox_run(struct sandbox *s, const struct sandbox_order *order,
     run->next = s->runs;
     s->runs = run;
     s->run_count++;
-    run->weight = caps_weight(&order->limits, order->program == PROGRAM_OWN);
+    run->weight = caps_weight(&order->limits, order->program, order->args[0]);
     s->weight += run->weight;
     *run_id = run->id;
     return PN_OK;

@@ -240,6 +240,7 @@ static enum pn_status open_labour(struct peer *p)
                    .tier_reason = "",
                    .has_program = peer_has_program},
         .slots = (uint16_t)c->slot_count,
+        .budget_bytes = p->budget_bytes,
         .program_dir = p->program_dir,
         .on_files = peer_on_files,
         .on_lost = peer_on_lost,

@@ -10,6 +10,7 @@
 #define PREON_PEER_WORKER_WORKER_SHELL_H
 
 #include "peer/worker/run_log_sys.h"
+#include "peer/worker/turns.h"
 #include "peer/worker/worker_uv.h"
 
 /* Below this, finding others who have a job's files costs more than fetching them. */
@@ -107,6 +108,7 @@ struct labour {
     uint64_t last_tag;
     struct task *tasks; /* place_count of them */
     uint32_t place_count;
+    struct turns turns; /* of the tasks, for the sandbox's budget */
     struct deferred *first;
     struct deferred **last;
     bool stepping;
@@ -128,7 +130,7 @@ struct labour {
 void labour_event(struct labour *l, struct deferred *d, const struct worker_event *ev,
                   const char *text);
 void labour_step_now(struct labour *l, struct worker_event *ev); /* not while l->stepping */
-void labour_start_waiting(struct labour *l); /* tasks for which the sandbox had no room */
+void labour_start_waiting(struct labour *l);                     /* those whose turn it is by now */
 void labour_pin(struct labour *l);
 void labour_unpin(struct labour *l);
 __attribute__((format(printf, 2, 3))) void labour_log_run(struct labour *l, const char *format,
@@ -150,7 +152,7 @@ void errand_fetch(struct errand *e);
 
 /* worker_task_uv.c */
 void task_start(struct task *t, struct errand *e, const struct worker_action *x);
-void task_retry(struct task *t); /* the sandbox is ready (again) */
+bool task_run(struct task *t); /* one that waits; false: it waits on, the sandbox takes none now */
 void task_kill(struct task *t);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/log_sys.h"
 #include "jobs/program.h"
+#include "peer/sandbox/caps.h"
 #include "peer/sandbox/collect_sys.h"
 #include "peer/store/dir_sys.h"
 #include "peer/worker/kept.h"
@@ -244,6 +245,7 @@ static void on_end(void *arg, const struct sandbox_result *r)
     labour_log_run(t->of, "end   %s %llu %016llx %s %u ms setup %u us", job,
                    (unsigned long long)t->slice, (unsigned long long)t->attempt, r->text,
                    r->wall_ms, r->setup_us);
+    turns_end(&t->of->turns, t->place);
     t->state = TASK_COLLECTING;
     t->outcome = r->outcome;
     t->folder_fd = r->folder_fd;
@@ -268,14 +270,11 @@ static void fail(struct task *t, const char *text)
     end(t);
 }
 
-static void try_start(struct task *t)
+bool task_run(struct task *t)
 {
+    assert(t->state == TASK_WAITING);
     const struct errand *e = t->errand;
     const struct manifest *m = &e->manifest;
-    if (t->slice >= m->slice_count) {
-        fail(t, "the job has no such slice"); /* nor has its program ever seen such a number */
-        return;
-    }
     const struct sandbox_order order = {
         .job = e->job,
         .slice = (uint32_t)t->slice,
@@ -296,17 +295,21 @@ static void try_start(struct task *t)
     struct pn_err err;
     enum pn_status status =
         sandbox_run(t->of->config.sandbox, &order, on_line, on_end, t, &t->run, &err);
+    if (status == PN_E_BUSY) {
+        return false;
+    }
     if (status == PN_OK) {
         char job[DIGEST_SHORT_BYTES];
         digest_short(&e->job, job);
+        turns_start(&t->of->turns, t->place);
         t->state = TASK_RUNNING;
         labour_log_run(t->of, "start %s %llu %016llx", job, (unsigned long long)t->slice,
                        (unsigned long long)t->attempt);
-    } else if (status == PN_E_BUSY) {
-        t->state = TASK_WAITING; /* for the launcher's start or another's end: task_retry */
     } else {
+        turns_end(&t->of->turns, t->place);
         fail(t, err.text);
     }
+    return true;
 }
 
 void task_start(struct task *t, struct errand *e, const struct worker_action *x)
@@ -322,14 +325,14 @@ void task_start(struct task *t, struct errand *e, const struct worker_action *x)
     t->next_progress_ms = 0;
     t->folder_fd = -1;
     errand_pin(e);
-    try_start(t);
-}
-
-void task_retry(struct task *t)
-{
-    if (t->state == TASK_WAITING) {
-        try_start(t);
+    const struct manifest *m = &e->manifest;
+    if (t->slice >= m->slice_count) {
+        fail(t, "the job has no such slice"); /* nor has its program ever seen such a number */
+        return;
     }
+    t->state = TASK_WAITING; /* its turn may be at once */
+    turns_wait(&t->of->turns, t->place, caps_weight(&m->limits, m->program_kind, m->args[0]));
+    labour_start_waiting(t->of);
 }
 
 void task_kill(struct task *t)
@@ -337,6 +340,9 @@ void task_kill(struct task *t)
     if (t->state == TASK_RUNNING) {
         sandbox_kill(t->of->config.sandbox, t->run);
     } else if (t->state == TASK_WAITING) {
+        struct labour *l = t->of;
+        turns_end(&l->turns, t->place);
         fail(t, "called off");
+        labour_start_waiting(l); /* whom it kept waiting */
     }
 }

@@ -323,12 +323,14 @@ enum pn_status labour_new(const struct labour_config *config, struct labour **ou
     l->core = worker_new(&core);
     l->place_count = config->slots > 0 ? config->slots : 1;
     l->tasks = calloc(l->place_count, sizeof *l->tasks);
-    enum pn_status status = l->core != NULL && l->tasks != NULL
+    bool room = turns_init(&l->turns, l->place_count, config->budget_bytes) == PN_OK;
+    enum pn_status status = l->core != NULL && l->tasks != NULL && room
                                 ? run_log_open(&l->run_log, store_dir_fd(config->store), err)
                                 : pn_fail(err, PN_E_NO_MEMORY, "out of memory");
     if (status != PN_OK) {
         worker_free(l->core);
         free(l->tasks);
+        turns_fini(&l->turns);
         free(l);
         return status;
     }
@@ -360,6 +362,7 @@ static void free_if_done(struct labour *l)
     worker_actions_fini(&l->actions);
     run_log_close(&l->run_log);
     free(l->tasks);
+    turns_fini(&l->turns);
     free(l);
     on_freed(arg);
 }
@@ -577,8 +580,10 @@ void labour_sandbox_changed(struct labour *l)
 
 void labour_start_waiting(struct labour *l)
 {
-    for (uint32_t i = 0; i < l->place_count; i++) {
-        task_retry(&l->tasks[i]);
+    for (uint32_t place; (place = turns_next(&l->turns)) != TURNS_NOBODY;) {
+        if (!task_run(&l->tasks[place])) {
+            break; /* the launcher is being started: labour_sandbox_changed */
+        }
     }
 }
 

@@ -27,6 +27,7 @@ struct labour_config {
     struct digest peer_id;
     struct wishes wishes;
     uint16_t slots;
+    uint64_t budget_bytes;   /* the sandbox's: turns.h says who waits for it */
     const char *program_dir; /* folder of the own job programs; borrowed */
     /* The job's files are wanted (others may have them, and may have them of us), or no more. */
     void (*on_files)(void *arg, const struct digest *job, bool wanted);

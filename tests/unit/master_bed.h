@@ -54,6 +54,22 @@ static inline void open_master(uint8_t quorum, uint32_t slice_count)
     trace[0] = '\0';
 }
 
+/* Begins anew with what the test has changed in config. */
+static inline void reopen_master(void)
+{
+    master_free(master);
+    master = master_new(&config);
+    assert_non_null(master);
+}
+
+/* The job's program proves its own work, and what it proves is judged. */
+static inline void judge_proofs(void)
+{
+    config.rule.proof = true;
+    config.judged = true;
+    reopen_master();
+}
+
 static inline int tear_down(void **state)
 {
     (void)state;

@@ -132,8 +132,7 @@ static void a_pull_of_before_a_resume(void **state)
     (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
     expect("2<0 (vote) pull ");
     const struct record r = actions.records[0];
-    master_free(master);
-    master = master_new(&config);
+    reopen_master();
     assert_non_null(master);
     assert_int_equal(master_replay(master, &r), PN_OK);
     start();
@@ -223,10 +222,7 @@ static void the_files_of_a_liar(void **state)
 {
     (void)state;
     open_master(1, 1);
-    config.rule.proof = true;
-    config.judged = true;
-    master_free(master);
-    master = master_new(&config);
+    judge_proofs();
     start();
     (void)enlist(2, 1);
     (void)vote((struct ballot_paper){.link = 2, .says = 'a', .big = true});
@@ -244,10 +240,7 @@ static void outputs_that_cannot_be_read(void **state)
 {
     (void)state;
     open_master(1, 1);
-    config.rule.proof = true;
-    config.judged = true;
-    master_free(master);
-    master = master_new(&config);
+    judge_proofs();
     start();
     (void)enlist(2, 1);
     (void)vote((struct ballot_paper){.link = 2, .says = 'a'});
@@ -285,8 +278,7 @@ static void a_failed_slice_below_the_answer(void **state)
         config.judged = true;
         config.search = true;
         config.stop = STOP_LOWEST;
-        master_free(master);
-        master = master_new(&config);
+        reopen_master();
         struct record failed = {.kind = RECORD_FINAL, .final = {.class = OUTCOME_NO_START}};
         const struct record answer = {
             .kind = RECORD_FINAL, .final = {.slice = 1, .class = OUTCOME_EXITED, .answer = true}};
@@ -386,8 +378,7 @@ static void a_vote_on_what_is_final_costs_nothing(void **state)
     (void)state;
     open_master(1, 2);
     config.check_vote = counted_signature;
-    master_free(master);
-    master = master_new(&config);
+    reopen_master();
     start();
     (void)enlist(2, 1);
     (void)vote((struct ballot_paper){.link = 2, .says = 'a'});

@@ -6,8 +6,7 @@ static void open_for_hire(uint32_t slots_max, uint32_t slice_count)
 {
     open_master(1, slice_count);
     config.slots_max = slots_max;
-    master_free(master);
-    master = master_new(&config);
+    reopen_master();
     assert_non_null(master);
     start();
 }
@@ -84,10 +83,7 @@ static void a_liar_that_stays_holds_nothing(void **state)
 {
     (void)state;
     open_for_hire(1, 2);
-    config.rule.proof = true;
-    config.judged = true;
-    master_free(master);
-    master = master_new(&config);
+    judge_proofs();
     start();
     (void)enlist(2, 1);
     (void)enlist(3, 1);

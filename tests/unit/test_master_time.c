@@ -149,8 +149,7 @@ static bool run_for(uint32_t seconds, struct record *state)
 
 static void open_again(const struct record *state)
 {
-    master_free(master);
-    master = master_new(&config);
+    reopen_master();
     assert_non_null(master);
     assert_int_equal(master_replay(master, state), PN_OK);
     now_ms += 3600 * 1000; /* the machine was off: nobody led it */
@@ -163,8 +162,7 @@ static void a_timeout_outlives_its_master(void **state)
     struct record r = {.kind = RECORD_JOB_STATE};
     open_master(2, 1);
     config.timeout_ms = 200 * 1000;
-    master_free(master);
-    master = master_new(&config);
+    reopen_master();
     assert_true(run_for(75, &r)); /* what a crash forgets is at most the last ten seconds */
     assert_int_equal(r.job_state.state, JOB_RUNNING);
     assert_int_equal(r.job_state.ran_ms, 70 * 1000);
